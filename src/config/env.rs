@@ -1,0 +1,1 @@
+//! Reading the environment; the only place that does.

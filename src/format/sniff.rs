@@ -1,0 +1,1 @@
+//! Detection of image formats by content.

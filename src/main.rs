@@ -1,0 +1,2 @@
+//! The imgforge server and its command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The colour behind transparent pixels.

@@ -1,0 +1,1 @@
+//! Rotation: `rotate` and `auto_rotate`.

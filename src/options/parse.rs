@@ -1,0 +1,1 @@
+//! URL segments to typed options.

@@ -1,0 +1,1 @@
+//! Scale, crop, extend and padding.

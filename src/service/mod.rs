@@ -1,0 +1,101 @@
+//! Use cases, free of transport types: what a request asks and what it is answered.
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, StatusCode};
+
+use crate::format::ImageFormat;
+use crate::geometry::Size;
+use crate::options::ClientFeatures;
+
+/// What a transport hands in for one image.
+#[derive(Clone, Debug)]
+pub struct ImageRequest {
+    /// The raw request target as received, without the route prefix and without the query.
+    pub target: String,
+    /// Request headers; conditional headers, `Range` and the like are read from here.
+    pub headers: HeaderMap,
+    /// What the headers say about the client, already filtered by configuration.
+    pub features: ClientFeatures,
+}
+
+/// What a transport sends out. Headers are written by `http::response` from these facts only.
+#[derive(Debug)]
+pub struct ImageResponse {
+    /// 200, 304, or a raw source's own status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Body,
+    /// Which header rules apply.
+    pub kind: ReplyKind,
+    /// Headers of the source's response: validators, caching, and for raw replies what is relayed.
+    pub source_headers: HeaderMap,
+    /// The source URL after replacements and base URL.
+    pub source_url: String,
+    /// The `expires` option.
+    pub expires: Option<i64>,
+    /// The `filename` option.
+    pub filename: Option<String>,
+    /// The `return_attachment` option.
+    pub attachment: Option<bool>,
+    /// How the result cache took part; `None` where no cache is on.
+    pub cache_status: Option<CacheStatus>,
+}
+
+/// Bytes in memory or a stream from the source.
+pub enum Body {
+    /// No body.
+    Empty,
+    /// A whole body.
+    Bytes(Bytes),
+    /// A body as it arrives; an error cuts the connection.
+    Stream(BoxStream<'static, Result<Bytes, std::io::Error>>),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(b) => write!(f, "Bytes({})", b.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// Which header rules of `spec/http.md` section 8 apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// A processed or skipped image.
+    Processed {
+        /// Format of the body.
+        format: ImageFormat,
+        /// Debug facts.
+        sizes: Sizes,
+    },
+    /// The source answered "not modified".
+    NotModified,
+    /// A raw stream.
+    Raw,
+}
+
+/// Sizes for the debug headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Source size in its displayed orientation; `None` where it is not known.
+    pub origin: Option<Size>,
+    /// Result size.
+    pub result: Option<Size>,
+    /// Bytes of the source as downloaded.
+    pub origin_bytes: u64,
+}
+
+/// How the result cache took part in a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// Answered from the cache.
+    Hit,
+    /// Not in the cache; this request did the work.
+    Miss,
+    /// Not in the cache; the answer came from a job that was already running.
+    Collapsed,
+}

@@ -1,0 +1,1 @@
+//! Splitting the raw request target and undoing proxy normalisation.

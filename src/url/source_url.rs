@@ -1,0 +1,1 @@
+//! Plain and base64 source URLs.
