@@ -1,1 +1,43 @@
 //! Rotation: `rotate` and `auto_rotate`.
+
+use crate::args::{Access, ArgError, Group, OptionDef};
+use crate::geometry::Angle;
+
+use super::PipelineOptions;
+
+/// `rotate`.
+pub static ROTATE: OptionDef<PipelineOptions> = OptionDef {
+    name: "rotate",
+    aliases: &["rot"],
+    usage: "rotate:%angle",
+    example: "rotate:90",
+    group: Group::Geometry,
+    summary: "Turn the image clockwise",
+    docs: "Turns the image clockwise by a multiple of 90 degrees, default 0; negative angles turn it the other way. \
+The rotation comes after the one that the EXIF orientation asks for, and before `width` and `height` are applied: \
+those always speak of the result.",
+    access: Access::Open,
+    apply: |pipeline, args| {
+        let degrees = args.single("rotate")?.int()?;
+        pipeline.rotate = Angle::from_degrees(degrees)
+            .ok_or_else(|| ArgError::Other("Rotation angle must be a multiple of 90".to_owned()))?;
+        Ok(())
+    },
+};
+
+/// `auto_rotate`.
+pub static AUTO_ROTATE: OptionDef<PipelineOptions> = OptionDef {
+    name: "auto_rotate",
+    aliases: &["ar"],
+    usage: "auto_rotate:%auto_rotate",
+    example: "auto_rotate:1",
+    group: Group::Geometry,
+    summary: "Turn the image as its EXIF orientation says",
+    docs: "A boolean. When true, the image is turned and mirrored as its EXIF orientation says, before anything else. \
+The default is `IMGPROXY_AUTO_ROTATE`.",
+    access: Access::Open,
+    apply: |pipeline, args| {
+        pipeline.auto_rotate = Some(args.single("auto_rotate")?.bool());
+        Ok(())
+    },
+};

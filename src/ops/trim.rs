@@ -1,6 +1,9 @@
 //! Cutting off a uniform border.
 
+use crate::args::{Access, Canonical, Float, Group, OptionDef};
 use crate::color::Rgb;
+
+use super::PipelineOptions;
 
 /// `trim`; enabled iff a threshold is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -14,3 +17,57 @@ pub struct Trim {
     /// Cut the same amount at top and bottom.
     pub equal_vertical: bool,
 }
+
+impl Trim {
+    pub(super) fn canonical(self, out: &mut Canonical) {
+        let Some(threshold) = self.threshold.map(Float) else {
+            return;
+        };
+        let color = self.color.map(|c| c.to_string()).unwrap_or_default();
+        let (horizontal, vertical) = (
+            u8::from(self.equal_horizontal),
+            u8::from(self.equal_vertical),
+        );
+        out.option(TRIM.name, &[&threshold, &color, &horizontal, &vertical]);
+    }
+}
+
+/// `trim`.
+pub static TRIM: OptionDef<PipelineOptions> = OptionDef {
+    name: "trim",
+    aliases: &["t"],
+    usage: "trim:%threshold:%color:%equal_hor:%equal_ver",
+    example: "trim:10:ffffff:1:1",
+    group: Group::Geometry,
+    summary: "Cut off a border of one colour",
+    docs: "Cuts off a border that has one colour, before anything else is done.\n\
+\n\
+* `threshold` – how much a pixel may differ from that colour and still be border, any number; around 10 suits \
+photographs on plain ground, higher values cut more. Empty switches trimming off.\n\
+* `color` – the border's colour in hex digits. Without it the top left pixel decides.\n\
+* `equal_hor`, `equal_ver` – booleans, default false: cut the same amount off the left and right sides, or off the top \
+and bottom, which is the smaller of the two. An empty one keeps the value set earlier.\n\
+\n\
+The whole source has to be decoded at full size first, so trimming is slow for large images; it does not work on \
+animations.",
+    access: Access::Open,
+    apply: |pipeline, args| {
+        args.at_most(4, "trim")?;
+        let trim = &mut pipeline.trim;
+        trim.threshold = args
+            .given(0, "trim.threshold")
+            .map(|arg| arg.float())
+            .transpose()?;
+        trim.color = args
+            .given(1, "trim.color")
+            .map(|arg| arg.color())
+            .transpose()?;
+        if let Some(equal) = args.given(2, "trim.equal_horizontal") {
+            trim.equal_horizontal = equal.bool();
+        }
+        if let Some(equal) = args.given(3, "trim.equal_vertical") {
+            trim.equal_vertical = equal.bool();
+        }
+        Ok(())
+    },
+};
