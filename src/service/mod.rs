@@ -1,12 +1,25 @@
 //! Use cases, free of transport types: what a request asks and what it is answered.
 
+pub mod validators;
+
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
 
+use crate::error::Error;
 use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::options::ClientFeatures;
+
+/// The use case that a transport calls for one image.
+pub trait Images: Send + Sync + 'static {
+    /// Answers one request. Dropping the future cancels the work: the client has gone or the deadline has passed.
+    ///
+    /// # Errors
+    /// Every failure of `spec/http.md` section 11, as its [`crate::error::Kind`].
+    fn handle(&self, request: ImageRequest) -> BoxFuture<'static, Result<ImageResponse, Error>>;
+}
 
 /// What a transport hands in for one image.
 #[derive(Clone, Debug)]
@@ -38,6 +51,8 @@ pub struct ImageResponse {
     pub filename: Option<String>,
     /// The `return_attachment` option.
     pub attachment: Option<bool>,
+    /// Canonical form of the options, for the log.
+    pub processing_options: String,
     /// How the result cache took part; `None` where no cache is on.
     pub cache_status: Option<CacheStatus>,
 }
