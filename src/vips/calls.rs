@@ -389,3 +389,283 @@ fn on(nickname: &str, image: &Image) -> Result<Operation> {
 fn out(built: &Built) -> Result<Image> {
     built.image("out")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::features::has_operation;
+    use super::super::stress::{jpeg, picture, ready};
+    use super::*;
+
+    /// Width, height, bands, format, interpretation.
+    type Shape = (i32, i32, i32, BandFormat, Interpretation);
+
+    fn shape(image: &Image) -> Shape {
+        let (width, height) = (image.width(), image.height());
+        let (format, space) = (image.format(), image.interpretation());
+        (width, height, image.bands(), format, space)
+    }
+
+    #[test]
+    fn every_call_makes_the_shape_it_promises() {
+        use BandFormat::{Float, Uchar, Ushort};
+        use Interpretation::{Bw, Lab, Multiband, Rgb, Rgb16, Srgb, Xyz};
+        let rgb = picture(20, 10, 3);
+        let rgba = picture(20, 10, 4);
+        let canvas = Canvas {
+            left: 1,
+            top: 2,
+            width: 30,
+            height: 40,
+            extend: Extend::Background,
+            background: Some(&[1.0, 2.0, 3.0]),
+        };
+        let srgb = IccTransform {
+            output_profile: "srgb",
+            embedded: true,
+            input_profile: Some("srgb"),
+            pcs: Pcs::Lab,
+            depth: 8,
+        };
+        let lab = icc_import(&rgb, Pcs::Lab, false, Some("srgb")).unwrap();
+        let xyz = icc_import(&rgb, Pcs::Xyz, true, Some("srgb")).unwrap();
+        let float = cast(&rgb, Float).unwrap();
+        let cases: [(&str, Result<Image>, Shape); 33] = [
+            (
+                "resize",
+                resize(&rgb, 0.5, 0.3, None),
+                (10, 3, 3, Uchar, Srgb),
+            ),
+            (
+                "kernel",
+                resize(&rgb, 2.0, 1.0, Some(Kernel::Cubic)),
+                (40, 10, 3, Uchar, Srgb),
+            ),
+            (
+                "extract_area",
+                extract_area(&rgb, 1, 2, 3, 4),
+                (3, 4, 3, Uchar, Srgb),
+            ),
+            ("embed", embed(&rgb, canvas), (30, 40, 3, Uchar, Srgb)),
+            ("rot", rot(&rgb, Angle::D270), (10, 20, 3, Uchar, Srgb)),
+            (
+                "flip",
+                flip(&rgb, Direction::Vertical),
+                (20, 10, 3, Uchar, Srgb),
+            ),
+            (
+                "flatten",
+                flatten(&rgba, &[9.0; 3]),
+                (20, 10, 3, Uchar, Srgb),
+            ),
+            ("premultiply", premultiply(&rgba), (20, 10, 4, Float, Srgb)),
+            (
+                "unpremultiply",
+                unpremultiply(&rgba),
+                (20, 10, 4, Float, Srgb),
+            ),
+            ("cast", cast(&rgb, Ushort), (20, 10, 3, Ushort, Srgb)),
+            (
+                "colourspace",
+                colourspace(&rgb, Rgb16, None),
+                (20, 10, 3, Ushort, Rgb16),
+            ),
+            (
+                "source space",
+                colourspace(&rgb, Bw, Some(Srgb)),
+                (20, 10, 1, Uchar, Bw),
+            ),
+            (
+                "copy",
+                copy_with_interpretation(&rgb, Rgb),
+                (20, 10, 3, Uchar, Rgb),
+            ),
+            (
+                "bandjoin",
+                bandjoin(&[rgb.clone(), rgba.clone()]),
+                (20, 10, 7, Uchar, Srgb),
+            ),
+            (
+                "bandjoin_const",
+                bandjoin_const(&rgb, &[1.0, 2.0]),
+                (20, 10, 5, Uchar, Srgb),
+            ),
+            (
+                "extract_band",
+                extract_band(&rgb, 1, 2),
+                (20, 10, 2, Uchar, Srgb),
+            ),
+            ("add_alpha", add_alpha(&rgb), (20, 10, 4, Uchar, Srgb)),
+            ("alpha already", add_alpha(&rgba), (20, 10, 4, Uchar, Srgb)),
+            (
+                "linear",
+                linear(&rgb, &[1.0], &[0.0, 1.0, 2.0]),
+                (20, 10, 3, Float, Srgb),
+            ),
+            ("gaussblur", gaussblur(&rgb, 2.0), (20, 10, 3, Uchar, Srgb)),
+            ("sharpen", sharpen(&rgb, 1.0), (20, 10, 3, Uchar, Srgb)),
+            ("shrink", shrink(&rgb, 5.0, 2.0), (4, 5, 3, Uchar, Srgb)),
+            ("zoom", zoom(&rgb, 2, 3), (40, 30, 3, Uchar, Srgb)),
+            ("smartcrop", smartcrop(&rgb, 5, 5), (5, 5, 3, Uchar, Srgb)),
+            ("icc_import", Ok(lab.clone()), (20, 10, 3, Float, Lab)),
+            ("icc_import xyz", Ok(xyz), (20, 10, 3, Float, Xyz)),
+            (
+                "icc_export",
+                icc_export(&lab, Pcs::Lab, 8, Some("srgb")),
+                (20, 10, 3, Uchar, Srgb),
+            ),
+            (
+                "icc_transform",
+                icc_transform(&rgb, srgb),
+                (20, 10, 3, Uchar, Srgb),
+            ),
+            (
+                "composite2",
+                composite2(&rgb, &rgba, -3, 50, None),
+                (20, 10, 4, Uchar, Srgb),
+            ),
+            (
+                "in a space",
+                composite2(&rgb, &rgba, 0, 0, Some(Rgb16)),
+                (20, 10, 4, Ushort, Rgb16),
+            ),
+            ("replicate", replicate(&rgb, 2, 3), (40, 30, 3, Uchar, Srgb)),
+            (
+                "arrayjoin",
+                arrayjoin(&[rgb.clone(), rgb.clone()]),
+                (20, 20, 3, Uchar, Srgb),
+            ),
+            (
+                "no meaning",
+                copy_with_interpretation(&float, Multiband),
+                (20, 10, 3, Float, Multiband),
+            ),
+        ];
+        for (name, result, expected) in cases {
+            let image = result.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(shape(&image), expected, "{name}");
+            assert!(image.to_pixels().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn alpha_is_opaque_in_the_range_of_the_space() {
+        let rgb = picture(4, 4, 3);
+        let last = |image: &Image| *getpoint(image, 0, 0).unwrap().last().unwrap();
+        assert_eq!(last(&add_alpha(&rgb).unwrap()), 255.0);
+        let deep = colourspace(&rgb, Interpretation::Rgb16, None).unwrap();
+        assert_eq!(last(&add_alpha(&deep).unwrap()), 65535.0);
+        let linear = colourspace(&rgb, Interpretation::Scrgb, None).unwrap();
+        let opaque = if version() < (8, 15, 0) { 255.0 } else { 1.0 };
+        assert_eq!(last(&add_alpha(&linear).unwrap()), opaque);
+    }
+
+    #[test]
+    fn trimming_finds_the_content() {
+        let inner = picture(6, 5, 3);
+        let canvas = Canvas {
+            left: 7,
+            top: 8,
+            width: 40,
+            height: 30,
+            extend: Extend::White,
+            background: None,
+        };
+        let image = embed(&inner, canvas).unwrap();
+        assert_eq!(getpoint(&image, 0, 0).unwrap(), [255.0; 3]);
+        let bounds = find_trim(&image, &[255.0; 3], 10.0).unwrap();
+        let Bounds {
+            left,
+            top,
+            width,
+            height,
+        } = bounds;
+        assert_eq!((left, top, width, height), (7, 8, 6, 5));
+        let empty = find_trim(&image, &[255.0; 3], 255.0).unwrap();
+        assert_eq!((empty.width, empty.height), (0, 0));
+    }
+
+    #[test]
+    fn allowed_formats_go_there_and_back() {
+        ready();
+        let image = picture(64, 48, 3);
+        let cases: [(&str, &str, &[(&str, Value<'_>)]); 8] = [
+            (
+                "jpegsave_target",
+                "jpegload_source",
+                &[("Q", Value::Int(90))],
+            ),
+            (
+                "pngsave_target",
+                "pngload_source",
+                &[("filter", Value::Str("all"))],
+            ),
+            (
+                "webpsave_target",
+                "webpload_source",
+                &[("preset", Value::Str("photo"))],
+            ),
+            (
+                "gifsave_target",
+                "gifload_source",
+                &[("bitdepth", Value::Int(8))],
+            ),
+            (
+                "tiffsave_target",
+                "tiffload_source",
+                &[("Q", Value::Int(90))],
+            ),
+            (
+                "jxlsave_target",
+                "jxlload_source",
+                &[("effort", Value::Int(3))],
+            ),
+            (
+                "heifsave_target",
+                "heifload_source",
+                &[("compression", Value::Str("av1"))],
+            ),
+            (
+                "heifsave_target",
+                "heifload_source",
+                &[("compression", Value::Str("hevc"))],
+            ),
+        ];
+        let mut tried = 0;
+        for (saver, loader, arguments) in cases {
+            if !has_operation(saver) || !has_operation(loader) {
+                continue;
+            }
+            let bytes = save(&image, saver, arguments).unwrap();
+            let source = Source::from_bytes(bytes);
+            let back = load(loader, &source, Access::Sequential, &[]).unwrap();
+            assert_eq!((back.width(), back.height()), (64, 48), "{loader}");
+            assert!(back.to_pixels().is_ok(), "{loader}");
+            tried += 1;
+        }
+        assert!(tried >= 4, "the common formats must be there");
+    }
+
+    #[test]
+    fn vector_drawings_load_although_libvips_distrusts_them() {
+        ready();
+        let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='30' height='20'/>";
+        let source = Source::from_bytes(Bytes::from(svg));
+        let arguments = [("dpi", Value::Double(96.0)), ("scale", Value::Double(0.75))];
+        let image = load("svgload_source", &source, Access::Sequential, &arguments).unwrap();
+        assert_eq!((image.width(), image.height()), (30, 20));
+    }
+
+    #[test]
+    fn loaders_shrink_and_report_wrong_arguments() {
+        let source = Source::from_bytes(jpeg(81, 41));
+        let load = |arguments| load("jpegload_source", &source, Access::Sequential, arguments);
+        let half = load(&[("shrink", Value::Int(2))]).unwrap();
+        assert_eq!((half.width(), half.height()), (40, 20));
+        assert!(load(&[("shrink", Value::Int(64))]).is_err());
+        assert!(load(&[("page", Value::Int(0))]).is_err());
+        let saved = save_with(&half, "webpsave_target", |saver| {
+            saver.set("Q", 50)?.set_if_supported("from_the_future", 1)
+        });
+        assert!(saved.is_ok());
+    }
+}

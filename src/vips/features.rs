@@ -35,3 +35,30 @@ pub fn probe_save(nickname: &str, arguments: &[(&str, Value<'_>)]) -> Result<usi
 
 /// Side of the probe in pixels: AV1 encoders refuse less than 16.
 const PROBE_SIDE: i32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::super::stress::ready;
+    use super::*;
+
+    #[test]
+    fn operations_and_arguments_are_looked_up() {
+        ready();
+        assert!(has_operation("resize") && has_operation("jpegload_source"));
+        assert!(!has_operation("bmpload_source") && !has_operation("a\0b"));
+        assert!(operation_has_argument("jpegsave_target", "Q"));
+        assert!(!operation_has_argument(
+            "jpegsave_target",
+            "from_the_future"
+        ));
+        assert!(!operation_has_argument("no_such", "Q"));
+    }
+
+    #[test]
+    fn a_probe_encodes_or_says_why_not() {
+        ready();
+        assert!(probe_save("jpegsave_target", &[]).unwrap() > 100);
+        assert!(probe_save("bmpsave_target", &[]).is_err());
+        assert!(probe_save("jpegsave_target", &[("Q", Value::Int(1000))]).is_err());
+    }
+}

@@ -334,3 +334,111 @@ const PIXELS_KEY: &CStr = c"imgforge-pixels";
 
 /// `VIPS_CODING_NONE`.
 const CODING_NONE: i32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::super::stress::{picture, ready};
+    use super::*;
+
+    #[test]
+    fn pixels_must_fill_the_picture() {
+        ready();
+        let cases = [
+            ("right", 12, 2, 2, 3, true),
+            ("too few", 11, 2, 2, 3, false),
+            ("too many", 13, 2, 2, 3, false),
+            ("no width", 0, 0, 2, 3, false),
+            ("negative", 12, -2, -2, 3, false),
+            ("overflow", 12, i32::MAX, i32::MAX, i32::MAX, false),
+        ];
+        for (name, length, width, height, bands, right) in cases {
+            let pixels = Bytes::from(vec![7; length]);
+            let result = Image::from_pixels(pixels, width, height, bands, Interpretation::Srgb);
+            assert_eq!(result.is_ok(), right, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_header_tells_what_the_picture_is() {
+        let image = picture(6, 4, 4);
+        assert_eq!((image.width(), image.height(), image.bands()), (6, 4, 4));
+        assert_eq!(image.format(), BandFormat::Uchar);
+        assert_eq!(image.interpretation(), Interpretation::Srgb);
+        assert_eq!(image.guess_interpretation(), Interpretation::Srgb);
+        assert!(image.has_alpha() && image.coding_is_none());
+        assert_eq!(image.page_height(), 4);
+        assert_eq!(image.int("width"), Some(6));
+        assert!(image.fields().contains(&"bands".to_owned()));
+    }
+
+    #[test]
+    fn metadata_are_read_back_and_never_change_the_original() {
+        let image = picture(6, 8, 3);
+        let edited = image
+            .edit(|metadata| {
+                metadata.set_int("orientation", 6);
+                metadata.set_double("number", 1.5);
+                metadata.set_string("text", "grün");
+                metadata.set_blob("icc-profile-data", &[1, 2, 3]);
+                metadata.set_array_int("delay", &[40, 50]);
+                metadata.set_int("page-height", 4);
+                metadata.set_resolution(2.0, 3.0);
+            })
+            .unwrap();
+        assert_eq!(edited.int("orientation"), Some(6));
+        assert_eq!(edited.double("number"), Some(1.5));
+        assert_eq!(edited.double("orientation"), Some(6.0));
+        assert_eq!(edited.string("text").as_deref(), Some("grün"));
+        assert_eq!(edited.blob("icc-profile-data"), Some(vec![1, 2, 3]));
+        assert_eq!(edited.array_int("delay"), Some(vec![40, 50]));
+        assert_eq!(edited.page_height(), 4);
+        assert_eq!(edited.resolution(), (2.0, 3.0));
+        for field in ["orientation", "number", "text", "icc-profile-data", "delay"] {
+            assert!(edited.has(field) && !image.has(field), "{field}");
+        }
+        let removed = edited
+            .edit(|metadata| {
+                metadata.remove_orientation();
+                metadata.remove("delay");
+                metadata.remove("never there");
+            })
+            .unwrap();
+        assert!(!removed.has("orientation") && !removed.has("delay"));
+        assert!(edited.has("orientation") && edited.has("delay"));
+        assert_eq!(removed.to_pixels().unwrap(), image.to_pixels().unwrap());
+    }
+
+    #[test]
+    fn fields_of_another_type_are_absent() {
+        let image = picture(6, 4, 3)
+            .edit(|metadata| {
+                metadata.set_string("text", "7");
+                metadata.set_blob("blob", b"x");
+                metadata.set_int("int", 7);
+            })
+            .unwrap();
+        assert_eq!(image.int("text"), None);
+        assert_eq!(image.int("blob"), None);
+        assert_eq!(image.string("int"), None);
+        assert_eq!(image.blob("text"), None);
+        assert_eq!(image.array_int("int"), None);
+        assert_eq!(image.int("a\0b"), None);
+        assert!(!image.has("a\0b"));
+    }
+
+    #[test]
+    fn a_zero_byte_in_a_name_or_text_is_an_error() {
+        let image = picture(6, 4, 3);
+        assert!(image.edit(|metadata| metadata.set_int("a\0b", 1)).is_err());
+        assert!(
+            image
+                .edit(|metadata| metadata.set_string("a", "\0"))
+                .is_err()
+        );
+        assert!(
+            image
+                .edit(|metadata| metadata.set_resolution(-1.0, 1.0))
+                .is_err()
+        );
+    }
+}

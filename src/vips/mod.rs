@@ -310,3 +310,52 @@ unsafe extern "C" fn count_object(
 const UNTRUSTED_SAVERS: [&str; 1] = ["jxlsave_target"];
 
 static STATE: OnceLock<Result<InitReport, Error>> = OnceLock::new();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starting_twice_gives_the_same_report() {
+        let first = stress::ready();
+        let other = VipsSettings {
+            vector: Vector::On,
+            allowed_loaders: &[],
+            leak_check: false,
+        };
+        assert_eq!(init(&other), Ok(first.clone()));
+        assert_eq!(first.vips_version, version());
+        assert!(version() >= (8, 13, 0), "{:?}", version());
+        assert!(!first.reason.is_empty());
+    }
+
+    #[test]
+    fn nothing_works_before_the_start() {
+        stress::run_alone("vips::tests::child_does_not_start_libvips");
+    }
+
+    #[test]
+    #[ignore = "libvips must not be started; nothing_works_before_the_start runs it alone"]
+    fn child_does_not_start_libvips() {
+        let _guard = ThreadGuard::new();
+        let bytes = bytes::Bytes::from_static(&[0; 3]);
+        assert!(Operation::new("resize").is_err());
+        assert!(Target::memory().is_err());
+        assert!(Image::from_pixels(bytes, 1, 1, 3, Interpretation::Srgb).is_err());
+        assert!(!has_operation("resize"));
+        assert_eq!(live_objects(), 0);
+        assert_eq!(memory().current, 0);
+    }
+
+    #[test]
+    fn pixels_in_memory_are_counted() {
+        let image = stress::picture(64, 64, 3).copy_memory();
+        let image = calls::cast(&image.unwrap(), BandFormat::Double).unwrap();
+        let held = image.copy_memory().unwrap();
+        let memory = memory();
+        assert!(memory.current >= 64 * 64 * 3 * 8, "{memory:?}");
+        assert!(memory.highwater >= memory.current && memory.allocs > 0);
+        assert!(live_objects() > 0);
+        drop(held);
+    }
+}

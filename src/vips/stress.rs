@@ -194,11 +194,16 @@ impl Drop for Held {
 }
 
 #[test]
+#[expect(
+    clippy::redundant_clone,
+    reason = "a clone that outlives its original is a case"
+)]
 fn every_derived_image_keeps_the_bytes() {
     let original = jpeg(200, 100);
     let expected = decode(original.clone()).unwrap().to_pixels().unwrap();
     // Each case drops what it started from before the pixels are made.
-    let cases: [(&str, fn(Image) -> Image); 4] = [
+    type Derive = fn(Image) -> Image;
+    let cases: [(&str, Derive); 4] = [
         ("the image itself", |image| image),
         ("a clone", |image| image.clone()),
         ("a copy with other metadata", |image| {
@@ -286,7 +291,7 @@ fn run_threads(threads: usize, time: Duration, bytes: &Bytes) {
                 while Instant::now() < end {
                     let kind = jobs % FORMATS.len();
                     assert_eq!(job(bytes, FORMATS[kind]), expected[kind]);
-                    if jobs % 10 == 0 {
+                    if jobs.is_multiple_of(10) {
                         failing_job(bytes);
                         cancelled_job(bytes);
                     }
