@@ -1,0 +1,125 @@
+//! The release of a user's view: the built program as a process of its own, with its own metrics and signals.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::PATIENCE;
+use super::client::{self, Reply};
+
+/// A running `imgforge`; killed when the test is over.
+pub struct Process {
+    pub addr: SocketAddr,
+    pub metrics: SocketAddr,
+    child: Child,
+}
+
+impl Process {
+    /// Starts the program with these variables and waits until it answers.
+    pub async fn start(env: &[(&str, &str)]) -> Self {
+        // A port that was free a moment ago can be gone: then the program stops, and the next pair is tried.
+        for _ in 0..5 {
+            let (addr, metrics) = (free_address(), free_address());
+            let mut process = Self {
+                addr,
+                metrics,
+                child: spawn(addr, metrics, env),
+            };
+            if process.answers().await {
+                return process;
+            }
+        }
+        panic!("the program does not start");
+    }
+
+    async fn answers(&mut self) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if tokio::net::TcpStream::connect(self.addr).await.is_ok() {
+                return client::request(self.addr, "GET", "/health", &[])
+                    .await
+                    .status
+                    == 200;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+
+    /// A GET on the main listener.
+    pub async fn get(&self, target: &str) -> Reply {
+        client::request(self.addr, "GET", target, &[]).await
+    }
+
+    /// The text of a scrape.
+    pub async fn scrape(&self) -> String {
+        let reply = client::request(self.metrics, "GET", "/metrics", &[]).await;
+        assert_eq!(reply.status, 200);
+        reply.text()
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub async fn exit(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the program does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the program to its end with these arguments and variables; standard output and error together.
+pub fn run(args: &[&str], env: &[(&str, &str)]) -> (ExitStatus, String) {
+    let output = command(env).args(args).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status, String::from_utf8_lossy(&text).into_owned())
+}
+
+fn spawn(addr: SocketAddr, metrics: SocketAddr, env: &[(&str, &str)]) -> Child {
+    command(env)
+        .env("IMGPROXY_BIND", addr.to_string())
+        .env("IMGPROXY_PROMETHEUS_BIND", metrics.to_string())
+        .env("IMGPROXY_ALLOW_LOOPBACK_SOURCE_ADDRESSES", "true")
+        .env("IMGPROXY_LOG_LEVEL", "error")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The program with nothing but these variables.
+fn command(env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgforge"));
+    command.env_clear().envs(env.iter().copied());
+    command
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}

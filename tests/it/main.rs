@@ -1,0 +1,31 @@
+//! The whole server over real sockets: one binary, so that it links once and shares its helpers.
+//!
+//! Every test starts its own server and its own origin on free ports of 127.0.0.1 and passes the configuration as a value.
+//! Nothing of ours is replaced by a stand-in.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+#![expect(unreachable_pub, reason = "nothing is outside of a test program")]
+
+mod common;
+
+mod cache;
+mod cancellation;
+mod formats;
+mod harness;
+mod limits;
+mod metrics;
+mod options_matrix;
+mod pixels;
+mod process;
+mod routes;
+mod security;
+mod signatures;
+mod signing;
+mod sources;
