@@ -1,6 +1,7 @@
 //! Use cases, free of transport types: what a request asks and what it is answered.
 
 pub mod validators;
+pub mod workers;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;

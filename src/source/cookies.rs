@@ -1,6 +1,7 @@
 //! Cookies that a source sets on the way through its own redirects. Rule: `spec/sources.md` section 2.
 //!
-//! A jar lives for one fetch. Cookies go back to the host that set them and to no other, whatever their `Domain` says.
+//! A jar lives for one fetch. Cookies go back to the origin that set them, or its upgrade to https, and to no other,
+//! whatever their `Domain` says.
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
@@ -13,14 +14,14 @@ pub(super) struct Jar(Vec<Cookie>);
 
 #[derive(Debug)]
 struct Cookie {
-    host: String,
+    origin: Target,
     path: String,
     name: String,
     value: String,
 }
 
 impl Jar {
-    /// Keeps what a response of `target` sets; a cookie of the same name, host and path is replaced.
+    /// Keeps what a response of `target` sets; a cookie of the same name, origin and path is replaced.
     pub(super) fn store<'a>(
         &mut self,
         target: &Target,
@@ -31,7 +32,8 @@ impl Jar {
                 continue;
             };
             self.0.retain(|kept| {
-                (&kept.host, &kept.path, &kept.name) != (&cookie.host, &cookie.path, &cookie.name)
+                (&kept.path, &kept.name) != (&cookie.path, &cookie.name)
+                    || !cookie.origin.shares_credentials_of(&kept.origin)
             });
             if self.0.len() < MAX_COOKIES && !cookie.value.is_empty() {
                 self.0.push(cookie);
@@ -48,7 +50,7 @@ impl Jar {
             .into_iter()
             .collect();
         let own = self.0.iter().filter(|cookie| {
-            cookie.host.eq_ignore_ascii_case(target.host()) && covers(&cookie.path, target.path())
+            target.shares_credentials_of(&cookie.origin) && covers(&cookie.path, target.path())
         });
         pairs.extend(own.map(|cookie| format!("{}={}", cookie.name, cookie.value)));
         if pairs.len() > usize::from(headers.contains_key(COOKIE))
@@ -71,7 +73,7 @@ fn parse(target: &Target, text: &str) -> Option<Cookie> {
         .find(|(name, value)| name.eq_ignore_ascii_case("path") && value.starts_with('/'))
         .map_or(directory, |(_, value)| value);
     (!name.trim().is_empty()).then(|| Cookie {
-        host: target.host().to_owned(),
+        origin: target.clone(),
         path: path.to_owned(),
         name: name.trim().to_owned(),
         value: value.trim().to_owned(),
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_stay_with_host_and_path() {
+    fn cookies_stay_with_origin_and_path() {
         let mut jar = Jar::default();
         let origin = Target::parse("http://h/a/b").unwrap();
         let values = [
@@ -111,6 +113,8 @@ mod tests {
             ("http://h/x/y", Some("mine=0; one=1; three=3")),
             ("http://h/xy", Some("mine=0; one=1")),
             ("http://i/a/c", Some("mine=0")),
+            ("http://h:81/a/c", Some("mine=0")),
+            ("https://h/a/c", Some("mine=0; one=1; two=2")),
         ];
         for (url, expected) in cases {
             let mut headers = HeaderMap::new();

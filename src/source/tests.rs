@@ -10,6 +10,7 @@ use ::http::HeaderValue;
 use ::http::header::{AUTHORIZATION, COOKIE, IF_NONE_MATCH, RANGE};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::io::AsyncWriteExt as _;
 
 use self::origin::{Origin, Step};
 use super::*;
@@ -646,12 +647,12 @@ async fn raw_relays_what_the_source_says() {
         b"no!",
     ))
     .await;
-    let mut request = request(origin.url("/"));
-    request
+    let mut ranged = request(origin.url("/"));
+    ranged
         .headers
         .insert(RANGE, HeaderValue::from_static("bytes=0-1"));
-    request.max_bytes = 1;
-    let raw = sources(&config()).stream(request).await.unwrap();
+    ranged.max_bytes = 1;
+    let raw = sources(&config()).stream(ranged).await.unwrap();
     assert_eq!(raw.status, 404);
     assert_eq!(raw.headers["content-encoding"], "gzip");
     let chunks: Vec<Bytes> = raw.body.try_collect().await.unwrap();
@@ -659,7 +660,7 @@ async fn raw_relays_what_the_source_says() {
     assert!(origin.requests()[0].contains("range: bytes=0-1\r\n"));
     let cut = Origin::fixed(answer("200 OK\r\nContent-Length: 10", b"abc")).await;
     let raw = sources(&config())
-        .stream(super::tests::request(cut.url("/")))
+        .stream(request(cut.url("/")))
         .await
         .unwrap();
     assert!(raw.body.try_collect::<Vec<_>>().await.is_err());
@@ -702,9 +703,18 @@ async fn proxies() {
 
 #[tokio::test]
 async fn plain_text_on_a_tls_port_is_unreachable() {
-    let origin = Origin::fixed(ok(&png(10))).await;
-    let url = format!("https://127.0.0.1:{}/", origin.port);
-    let outcome = sources(&config()).fetch(request(url)).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        stream
+    };
+    let sources = sources(&config());
+    let (outcome, _stream) = tokio::join!(sources.fetch(request(url)), server);
     assert_eq!(kind(outcome), Kind::SourceUnreachable);
 }
 

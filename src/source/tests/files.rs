@@ -172,7 +172,8 @@ async fn ranges() {
     let tree = tree();
     let sources = local(&tree, "?");
     let whole = png(5000);
-    let cases: [(Option<&str>, u16, Option<&str>, &[u8]); 5] = [
+    type Case<'a> = (Option<&'static str>, u16, Option<&'static str>, &'a [u8]);
+    let cases: [Case<'_>; 5] = [
         (None, 200, None, &whole),
         (Some("bytes=0-7"), 206, Some("bytes 0-7/5000"), &whole[..8]),
         (
