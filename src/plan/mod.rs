@@ -11,6 +11,11 @@ pub mod output;
 pub mod position;
 pub mod watermark;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod worked_examples;
+
 use thiserror::Error;
 
 use crate::error::{Error, Kind};
