@@ -7,19 +7,33 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::config::DeliveryConfig;
 
+/// What a request sets besides the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// The `expires` option.
+    pub(super) expires: Option<i64>,
+    /// Seconds that a stand-in for the picture may be cached.
+    pub(super) max_age: Option<u64>,
+}
+
 /// The header for an image or raw response, `None` to send none.
 pub(super) fn cache_control(
     config: &DeliveryConfig,
     status: StatusCode,
-    expires: Option<i64>,
+    limits: Limits,
     source: &HeaderMap,
     now: SystemTime,
 ) -> Option<HeaderValue> {
-    let remaining = expires.and_then(|at| seconds_until(at, now));
-    if let Some(remaining) = remaining.map(|seconds| seconds.min(config.ttl))
-        && remaining > 0
+    let remaining = limits.expires.and_then(|at| seconds_until(at, now));
+    let until_expiry = remaining.map(|seconds| seconds.min(config.ttl));
+    let limit = match (until_expiry, limits.max_age) {
+        (Some(expiry), Some(limit)) => Some(expiry.min(limit)),
+        (one, other) => one.or(other),
+    };
+    if let Some(limit) = limit
+        && limit > 0
     {
-        return Some(max_age(remaining));
+        return Some(max_age(limit));
     }
     if status.as_u16() >= 400 {
         return None;

@@ -58,13 +58,14 @@ async fn run(
     headers: HeaderMap,
 ) -> Result<ImageResponse, Error> {
     let features = client_features(&headers, app.negotiation, app.client_hints);
+    let deadline = tokio::time::Instant::from_std(context.started) + app.timeout;
     let request = ImageRequest {
         target: app.routes.image_target(raw_path).to_owned(),
         headers,
         features,
+        deadline: Some(deadline),
     };
     let work = AssertUnwindSafe(async { app.images.handle(request).await }).catch_unwind();
-    let deadline = tokio::time::Instant::from_std(context.started) + app.timeout;
     let answer = tokio::select! {
         biased;
         answer = work => answer.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "panic while handling the request"))),

@@ -87,7 +87,10 @@ impl Writer {
         if let Some(value) = caching::cache_control(
             &self.delivery,
             response.status,
-            response.expires,
+            caching::Limits {
+                expires: response.expires,
+                max_age: response.max_age,
+            },
             &response.source_headers,
             now,
         ) {

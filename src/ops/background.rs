@@ -2,6 +2,7 @@
 
 use crate::args::{Access, Group, OptionDef};
 use crate::color::Rgb;
+use crate::vips::{self, BandFormat, Image, Interpretation, calls};
 
 use super::PipelineOptions;
 
@@ -34,3 +35,28 @@ back a colour that a preset has set.",
         Ok(())
     },
 };
+
+/// Puts a colour behind transparent pixels; an image without alpha stays as it is.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn flatten(image: &Image, background: Rgb) -> Result<Image, vips::Error> {
+    use Interpretation::{Bw, Grey16, Rgb16, Scrgb, Srgb};
+    if !image.has_alpha() {
+        return Ok(image.clone());
+    }
+    let target = match image.guess_interpretation() {
+        Bw if !background.is_grey() => Some(Srgb),
+        Grey16 if !background.is_grey() => Some(Rgb16),
+        Bw | Grey16 | Srgb | Rgb16 | Interpretation::Rgb => None,
+        Scrgb => Some(Rgb16),
+        _ if image.format() == BandFormat::Uchar => Some(Srgb),
+        _ => Some(Rgb16),
+    };
+    let image = match target {
+        Some(space) => calls::colourspace(image, space, None)?,
+        None => image.clone(),
+    };
+    let factor = if image.format() == BandFormat::Ushort { 257.0 } else { 1.0 };
+    calls::flatten(&image, &background.channels().map(|channel| channel * factor))
+}

@@ -1,8 +1,9 @@
 //! Gaussian blur.
 
 use crate::args::{Access, Group, OptionDef};
+use crate::vips::{self, Image, calls};
 
-use super::PipelineOptions;
+use super::{Effect, PipelineOptions};
 
 /// `blur`.
 pub static BLUR: OptionDef<PipelineOptions> = OptionDef {
@@ -20,3 +21,13 @@ of at least 0; `dpr` does not multiply it. Default: 0, no blur.",
         Ok(())
     },
 };
+
+/// The table row.
+pub const EFFECT: Effect = Effect { is_on: |options| options.blur > 0.0, premultiplied: true, apply };
+
+/// libvips refuses larger values.
+const LARGEST_SIGMA: f64 = 1000.0;
+
+fn apply(options: &PipelineOptions, image: &Image) -> Result<Image, vips::Error> {
+    calls::gaussblur(image, options.blur.min(LARGEST_SIGMA))
+}

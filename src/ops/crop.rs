@@ -1,8 +1,10 @@
 //! The crop before scaling.
 
 use crate::args::{Access, Canonical, Float, Group, OptionDef};
+use crate::geometry::{Rect, Size};
+use crate::vips::{self, Image, calls};
 
-use super::PipelineOptions;
+use super::{int, PipelineOptions};
 use super::gravity::{CROP_ANCHORS, GravityKeys, GravityOption};
 
 /// `crop`: sizes in source pixels where ≥ 1, fractions of the source below, 0 for the whole side.
@@ -65,3 +67,19 @@ decides, the middle by default.\n\
         Ok(())
     },
 };
+
+/// Takes an area out of an image.
+///
+/// # Errors
+/// If the area is not inside the image.
+pub fn extract(image: &Image, area: Rect) -> Result<Image, vips::Error> {
+    calls::extract_area(image, int(area.left), int(area.top), int(area.width), int(area.height))
+}
+
+/// Takes the most interesting area of a size; the image should be in memory because it is read twice.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn smart(image: &Image, size: Size) -> Result<Image, vips::Error> {
+    calls::smartcrop(image, int(size.width), int(size.height))
+}

@@ -2,8 +2,10 @@
 
 use crate::args::{Access, ArgError, Args, Canonical, Group, OptionDef};
 use crate::geometry::GravityKind;
+use crate::geometry::Size;
+use crate::vips::{self, Extend as Fill, Image, calls};
 
-use super::PipelineOptions;
+use super::{int, PipelineOptions};
 use super::gravity::{CROP_ANCHORS, GravityKeys, GravityOption};
 
 /// `extend` or `extend_aspect_ratio`.
@@ -116,3 +118,20 @@ needed.\n\
     access: Access::Open,
     apply: |pipeline, args| pipeline.extend_aspect_ratio.apply(args, &ASPECT_RATIO_KEYS),
 };
+
+/// Puts an image on a transparent canvas; an opaque image gets an alpha band first.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn embed(image: &Image, left: i64, top: i64, canvas: Size) -> Result<Image, vips::Error> {
+    let image = if image.has_alpha() { image.clone() } else { calls::add_alpha(image)? };
+    let canvas = calls::Canvas {
+        left: int(left),
+        top: int(top),
+        width: int(canvas.width),
+        height: int(canvas.height),
+        extend: Fill::Black,
+        background: None,
+    };
+    calls::embed(&image, canvas)
+}

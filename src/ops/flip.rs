@@ -1,6 +1,7 @@
 //! Mirroring.
 
 use crate::args::{Access, Canonical, Group, OptionDef};
+use crate::vips::{self, Direction, Image, calls};
 
 use super::PipelineOptions;
 
@@ -44,3 +45,18 @@ default false; an empty one keeps the value set earlier. The mirroring happens a
         Ok(())
     },
 };
+
+/// Mirrors left to right, then top to bottom.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn apply(image: &Image, horizontal: bool, vertical: bool) -> Result<Image, vips::Error> {
+    let mut image = image.clone();
+    if horizontal {
+        image = calls::flip(&image, Direction::Horizontal)?;
+    }
+    if vertical {
+        image = calls::flip(&image, Direction::Vertical)?;
+    }
+    Ok(image)
+}

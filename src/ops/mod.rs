@@ -17,6 +17,7 @@ pub mod watermark;
 use crate::args::{Canonical, Float, OptionDef};
 use crate::color::Rgb;
 use crate::geometry::Angle;
+use crate::vips::{self, Image, Interpretation, calls};
 
 /// Everything a URL can say about one pipeline. Unset is the type's default; server defaults apply later.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,3 +137,50 @@ pub static PIPELINE_OPTIONS: &[&OptionDef<PipelineOptions>] = &[
     &pixelate::PIXELATE,
     &watermark::WATERMARK,
 ];
+
+/// A filter over the pixels of the result. Filters run on 8-bit sRGB.
+#[derive(Debug)]
+pub struct Effect {
+    /// Whether the options ask for it.
+    pub is_on: fn(&PipelineOptions) -> bool,
+    /// Whether it mixes neighbouring pixels, so that colours have to be weighted by alpha.
+    pub premultiplied: bool,
+    /// Applies it.
+    pub apply: fn(&PipelineOptions, &Image) -> Result<Image, vips::Error>,
+}
+
+/// Every filter, in the order in which they run.
+pub const EFFECTS: &[Effect] = &[blur::EFFECT, sharpen::EFFECT, pixelate::EFFECT];
+
+/// Runs the filters that are on; `None` where none is.
+///
+/// The image comes back in memory, in the interpretation and format of the conversion. Rule: `spec/pipeline.md` 6.9.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn apply_effects(options: &PipelineOptions, image: &Image) -> Result<Option<Image>, vips::Error> {
+    let mut active = EFFECTS.iter().filter(|effect| (effect.is_on)(options)).peekable();
+    if active.peek().is_none() {
+        return Ok(None);
+    }
+    let mixes = EFFECTS.iter().any(|effect| effect.premultiplied && (effect.is_on)(options));
+    let mut image = image.copy_memory()?;
+    if image.interpretation() != Interpretation::Srgb {
+        image = calls::colourspace(&image, Interpretation::Srgb, None)?;
+    }
+    let (interpretation, format) = (image.interpretation(), image.format());
+    let run = |image: &Image| active.try_fold(image.clone(), |image, effect| (effect.apply)(options, &image));
+    let mut done = if mixes { resize::with_premultiplied(&image, run)? } else { let mut run = run; run(&image)? };
+    if done.interpretation() != interpretation {
+        done = calls::colourspace(&done, interpretation, None)?;
+    }
+    if done.format() != format {
+        done = calls::cast(&done, format)?;
+    }
+    done.copy_memory().map(Some)
+}
+
+/// A coordinate as libvips takes it; planning has bounded it already.
+fn int(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
+}

@@ -2,6 +2,7 @@
 
 use crate::args::{Access, ArgError, Group, OptionDef};
 use crate::geometry::Angle;
+use crate::vips::{self, Image, calls};
 
 use super::PipelineOptions;
 
@@ -41,3 +42,25 @@ The default is `IMGPROXY_AUTO_ROTATE`.",
         Ok(())
     },
 };
+
+/// Rotates clockwise.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn rotate(image: &Image, angle: Angle) -> Result<Image, vips::Error> {
+    let angle = match angle {
+        Angle::D0 => return Ok(image.clone()),
+        Angle::D90 => vips::Angle::D90,
+        Angle::D180 => vips::Angle::D180,
+        Angle::D270 => vips::Angle::D270,
+    };
+    calls::rot(image, angle)
+}
+
+/// The image without its orientation, because the pixels now stand as they should.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn without_orientation(image: &Image) -> Result<Image, vips::Error> {
+    image.edit(|metadata| metadata.remove_orientation())
+}

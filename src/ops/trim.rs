@@ -2,6 +2,7 @@
 
 use crate::args::{Access, Canonical, Float, Group, OptionDef};
 use crate::color::Rgb;
+use crate::vips::{self, Image, Interpretation, calls};
 
 use super::PipelineOptions;
 
@@ -71,3 +72,49 @@ animations.",
         Ok(())
     },
 };
+
+/// Cuts the border off an image in memory; an image that is nothing but border stays whole.
+///
+/// The search runs on 8-bit sRGB with transparent pixels shown on magenta. Axes are those of the stored image.
+/// Rule: `spec/pipeline.md` section 6.2.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn apply(trim: &Trim, image: &Image) -> Result<Image, vips::Error> {
+    let mut probe = image.clone();
+    if probe.interpretation() != Interpretation::Srgb {
+        probe = calls::colourspace(&probe, Interpretation::Srgb, None)?;
+    }
+    if probe.has_alpha() {
+        probe = calls::flatten(&probe, &MAGENTA)?;
+    }
+    let background = match trim.color {
+        Some(color) => color.channels().to_vec(),
+        None => calls::getpoint(&probe, 0, 0)?,
+    };
+    let threshold = trim.threshold.filter(|t| *t >= 0.0).unwrap_or(DEFAULT_THRESHOLD);
+    let calls::Bounds { mut left, mut top, mut width, mut height } =
+        calls::find_trim(&probe, &background, threshold)?;
+    if width == 0 || height == 0 {
+        return Ok(image.clone());
+    }
+    if trim.equal_horizontal {
+        (left, width) = equal_margins(image.width(), left, width);
+    }
+    if trim.equal_vertical {
+        (top, height) = equal_margins(image.height(), top, height);
+    }
+    calls::extract_area(image, left, top, width, height)
+}
+
+/// Widens the kept part so that both margins are as large as the smaller one.
+fn equal_margins(side: i32, start: i32, length: i32) -> (i32, i32) {
+    let end_margin = side - start - length;
+    let difference = end_margin - start;
+    if difference > 0 { (start, length + difference) } else { (end_margin, length - difference) }
+}
+
+/// Stands for transparent pixels in the search.
+const MAGENTA: [f64; 3] = [255.0, 0.0, 255.0];
+/// libvips' own default, used where a threshold is out of its range.
+const DEFAULT_THRESHOLD: f64 = 10.0;

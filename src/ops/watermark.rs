@@ -2,8 +2,9 @@
 
 use crate::args::{Access, Canonical, Float, Group, OptionDef};
 use crate::geometry::GravityKind;
+use crate::vips::{self, Image, Interpretation, calls};
 
-use super::PipelineOptions;
+use super::{int, PipelineOptions};
 
 /// `watermark`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -86,3 +87,44 @@ Empty arguments keep the values set earlier.",
         Ok(())
     },
 };
+
+/// Blends an overlay over an image at every given place (left, top), which may lie partly outside.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn blend(
+    image: &Image,
+    overlay: &Image,
+    opacity: f64,
+    places: &[(i64, i64)],
+) -> Result<Image, vips::Error> {
+    let mut overlay = calls::add_alpha(overlay)?;
+    if opacity < 1.0 {
+        let colours = overlay.bands() - 1;
+        let alpha = calls::linear(&calls::extract_band(&overlay, colours, 1)?, &[opacity], &[0.0])?;
+        overlay = calls::bandjoin(&[calls::extract_band(&overlay, 0, colours)?, alpha])?;
+    }
+    let overlay_is_grey = matches!(overlay.guess_interpretation(), Interpretation::Bw | Interpretation::Grey16);
+    let space = match image.guess_interpretation() {
+        Interpretation::Bw if !overlay_is_grey => Interpretation::Srgb,
+        Interpretation::Grey16 if !overlay_is_grey => Interpretation::Rgb16,
+        space => space,
+    };
+    let mut blended = image.clone();
+    for (left, top) in places {
+        blended = calls::composite2(&blended, &overlay, int(*left), int(*top), Some(space))?;
+    }
+    let blended = calls::cast(&blended, image.format())?;
+    if image.has_alpha() {
+        return Ok(blended);
+    }
+    calls::extract_band(&blended, 0, blended.bands() - 1)
+}
+
+/// Repeats an image in both directions.
+///
+/// # Errors
+/// Whatever libvips says.
+pub fn replicate(image: &Image, across: i64, down: i64) -> Result<Image, vips::Error> {
+    calls::replicate(image, int(across), int(down))
+}

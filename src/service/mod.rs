@@ -1,5 +1,7 @@
 //! Use cases, free of transport types: what a request asks and what it is answered.
 
+pub mod assets;
+pub mod image;
 pub mod validators;
 pub mod workers;
 
@@ -31,6 +33,8 @@ pub struct ImageRequest {
     pub headers: HeaderMap,
     /// What the headers say about the client, already filtered by configuration.
     pub features: ClientFeatures,
+    /// When the request gives up; `None` where the transport has no deadline.
+    pub deadline: Option<tokio::time::Instant>,
 }
 
 /// What a transport sends out. Headers are written by `http::response` from these facts only.
@@ -48,6 +52,8 @@ pub struct ImageResponse {
     pub source_url: String,
     /// The `expires` option.
     pub expires: Option<i64>,
+    /// Longest caching in seconds, above 0, where the body stands in for one that could not be had.
+    pub max_age: Option<u64>,
     /// The `filename` option.
     pub filename: Option<String>,
     /// The `return_attachment` option.

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 
+use super::image::Answer;
 use crate::config::DeliveryConfig;
 
 /// The conditional headers to send to the source for a client's request.
@@ -57,6 +58,29 @@ pub fn last_modified(source: &HeaderMap, config: &DeliveryConfig) -> Option<Head
         }
         _ => Some(value.clone()),
     }
+}
+
+/// Turns a kept answer into "not modified" where the client's conditions, as a source would see them, hold.
+pub(super) fn unless_modified(answer: Answer, conditions: &HeaderMap) -> Answer {
+    let headers = answer.source_headers();
+    let matches = match (conditions.get(IF_NONE_MATCH), headers.get(ETAG)) {
+        (Some(wanted), Some(tag)) => matches_tag(wanted, tag),
+        (Some(_), None) => false,
+        (None, _) => is_not_newer(headers.get(LAST_MODIFIED), conditions.get(IF_MODIFIED_SINCE)),
+    };
+    if matches { Answer::NotModified(headers.clone()) } else { answer }
+}
+
+/// Weak comparison with a list of tags or `*`. Rule: RFC 9110 section 13.1.2.
+fn matches_tag(wanted: &HeaderValue, tag: &HeaderValue) -> bool {
+    let (Ok(wanted), Ok(tag)) = (wanted.to_str(), tag.to_str()) else { return false };
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    wanted.trim() == "*" || wanted.split(',').any(|one| strong(one) == strong(tag))
+}
+
+fn is_not_newer(modified: Option<&HeaderValue>, since: Option<&HeaderValue>) -> bool {
+    let time = |value: Option<&HeaderValue>| httpdate::parse_http_date(value?.to_str().ok()?).ok();
+    matches!((time(modified), time(since)), (Some(modified), Some(since)) if modified <= since)
 }
 
 fn origin_tag(client: &HeaderValue, buster: &str) -> Option<HeaderValue> {
