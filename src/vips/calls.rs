@@ -588,7 +588,8 @@ mod tests {
     fn allowed_formats_go_there_and_back() {
         ready();
         let image = picture(64, 48, 3);
-        let cases: [(&str, &str, &[(&str, Value<'_>)]); 8] = [
+        type Case<'a> = (&'a str, &'a str, &'a [(&'a str, Value<'a>)]);
+        let cases: [Case<'_>; 8] = [
             (
                 "jpegsave_target",
                 "jpegload_source",

@@ -252,6 +252,21 @@ fn two_loads_of_one_source_do_not_disturb_each_other() {
 }
 
 #[test]
+fn an_image_and_its_clone_work_on_two_threads() {
+    let image = decode(jpeg(300, 200)).unwrap().copy_memory().unwrap();
+    let flipped = calls::flip(&image, Direction::Horizontal).unwrap();
+    let (first, second) = (flipped.clone(), flipped);
+    drop(image);
+    let other = thread::spawn(move || {
+        let _guard = ThreadGuard::new();
+        first.to_pixels().unwrap()
+    });
+    let here = second.to_pixels().unwrap();
+    drop(second);
+    assert_eq!(other.join().unwrap(), here);
+}
+
+#[test]
 fn encoded_bytes_outlive_everything_and_move_between_threads() {
     let bytes = jpeg(50, 40);
     let length = bytes.len();

@@ -80,7 +80,7 @@ fn is_enabled() -> bool {
     unsafe { vips_vector_isenabled() != 0 }
 }
 
-// Missing in the generated bindings; in libvips' `vector.h` of every version from 8.6 on.
+// Missing in the generated bindings; declared in libvips' `vector.h`, in 8.14 as in 8.18.
 unsafe extern "C" {
     fn vips_vector_set_enabled(enabled: libvips::bindings::gboolean);
     fn vips_vector_isenabled() -> libvips::bindings::gboolean;
