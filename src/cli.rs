@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::var::DefaultValue;
-use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, effective};
+use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
 use crate::{docgen, logging};
 
 /// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
@@ -169,16 +169,26 @@ fn chain(error: &dyn Error) -> String {
 }
 
 fn print_config() -> Result<(), String> {
-    let (_, warnings) = Config::load(&ProcessEnv).map_err(|e| e.to_string())?;
+    let (sections, warnings) = effective(&ProcessEnv).map_err(|e| e.to_string())?;
     for warning in warnings {
         complain(&warning.to_string());
     }
     let mut text = String::new();
-    for (title, settings) in effective(&ProcessEnv).map_err(|e| e.to_string())? {
+    for SectionSettings { title, settings } in sections {
         let _ = writeln!(text, "# {title}");
-        for setting in settings {
-            let mark = if setting.is_set { "" } else { "  # default" };
-            let _ = writeln!(text, "{}={}{mark}", setting.name, setting.value);
+        for Setting {
+            name,
+            value,
+            is_set,
+        } in settings
+        {
+            let value = if value.contains(char::is_control) {
+                format!("{value:?}")
+            } else {
+                value
+            };
+            let mark = if is_set { "" } else { "  # default" };
+            let _ = writeln!(text, "{name}={value}{mark}");
         }
         text.push('\n');
     }

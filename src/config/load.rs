@@ -114,38 +114,54 @@ pub struct Setting {
     pub is_set: bool,
 }
 
-/// The values in effect, by section. Call it with an environment that [`Config::load`] accepts.
+/// The values in effect, by section, with what [`Config::load`] warns about.
 ///
 /// # Errors
 ///
-/// The local environment file cannot be read.
-pub fn effective(env: &dyn Env) -> Result<Vec<(&'static str, Vec<Setting>)>, ConfigErrors> {
+/// As [`Config::load`].
+pub fn effective(env: &dyn Env) -> Result<(Vec<SectionSettings>, Vec<Warning>), ConfigErrors> {
+    let (config, warnings) = Config::load(env)?;
     let (env, _) = Layered::with_local_file(env).map_err(|e| ConfigErrors(vec![e]))?;
-    let one = |var: &Var| {
-        let found = candidates(var, &env).into_iter().next();
-        let is_set = found.is_some();
-        let (name, value) = found.map_or_else(
-            || {
-                let (DefaultValue::Text(text) | DefaultValue::Computed(text)) = var.default;
-                (var.documented_name(), text.to_owned())
-            },
-            |c| (c.name, c.value),
-        );
-        let value = if var.secret && !value.is_empty() {
-            HIDDEN.to_owned()
-        } else {
-            value
-        };
-        Setting {
-            name,
-            value,
-            is_set,
-        }
+    let sections = super::SECTIONS.iter().map(|section| SectionSettings {
+        title: section.title,
+        settings: section
+            .vars
+            .iter()
+            .map(|v| setting(v, &env, &config))
+            .collect(),
+    });
+    Ok((sections.collect(), warnings))
+}
+
+/// The settings of one section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SectionSettings {
+    /// Heading.
+    pub title: &'static str,
+    /// In the order of the documentation.
+    pub settings: Vec<Setting>,
+}
+
+fn setting(var: &Var, env: &dyn Env, config: &Config) -> Setting {
+    let found = candidates(var, env).into_iter().next();
+    let is_set = found.is_some();
+    let (name, text) = found.map_or_else(
+        || {
+            let (DefaultValue::Text(text) | DefaultValue::Computed(text)) = var.default;
+            (var.documented_name(), text.to_owned())
+        },
+        |candidate| (candidate.name, candidate.value),
+    );
+    let value = match var.show {
+        _ if var.secret && !text.is_empty() => HIDDEN.to_owned(),
+        Some(show) => show(config),
+        None => text,
     };
-    Ok(super::SECTIONS
-        .iter()
-        .map(|section| (section.title, section.vars.iter().map(one).collect()))
-        .collect())
+    Setting {
+        name,
+        value,
+        is_set,
+    }
 }
 
 struct Candidate {
@@ -397,6 +413,9 @@ mod tests {
                 .map(|v| (v.documented_name(), blank))
                 .collect();
             let pairs: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+            let (sections, _) = effective(&MapEnv::new(&pairs)).unwrap();
+            let mut settings = sections.iter().flat_map(|s| &s.settings);
+            assert!(settings.all(|s| !s.is_set), "{sections:?}");
             assert_eq!(format!("{:?}", load(&pairs)), format!("{:?}", load(&[])));
         }
         let separator = |v| {
@@ -479,9 +498,9 @@ mod tests {
             "{text}"
         );
         let env = MapEnv::new(&[("IMGPROXY_SECRET", "s3cr3t"), ("IMGPROXY_TTL", "5")]);
-        let settings = effective(&env).unwrap();
-        assert!(!format!("{settings:?}").contains("s3cr3t"));
-        let all: Vec<&Setting> = settings.iter().flat_map(|(_, s)| s).collect();
+        let (sections, _) = effective(&env).unwrap();
+        assert!(!format!("{sections:?}").contains("s3cr3t"));
+        let all: Vec<&Setting> = sections.iter().flat_map(|s| &s.settings).collect();
         let value = |name: &str| {
             all.iter()
                 .find(|s| s.name == name)
@@ -490,6 +509,9 @@ mod tests {
         assert_eq!(value("IMGPROXY_SECRET"), Some(("(hidden)", true)));
         assert_eq!(value("IMGPROXY_TTL"), Some(("5", true)));
         assert_eq!(value("IMGPROXY_QUALITY"), Some(("80", false)));
+        assert_eq!(value("IMGPROXY_GRACEFUL_STOP_TIMEOUT"), Some(("20", false)));
+        let config = Config::load(&env).unwrap().0;
+        assert!(!format!("{config:?}").contains("s3cr3t"));
         let config =
             Config::from_pairs(&[("IMGPROXY_KEY", "00ff"), ("IMGPROXY_SALT", "11")]).unwrap();
         assert!(!format!("{:?}", config.url.keys).contains("255"));

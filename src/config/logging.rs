@@ -52,7 +52,10 @@ pub(super) const VARS: &[Var] = &[
         "Shape of a log line: for people, `key=value`, JSON, or JSON with the field names of Google Cloud.",
         |d, v| choice(v, FORMATS).map(|format| d.log_format = Some(format)),
     )
-    .computed("`pretty` on a terminal, else `structured`"),
+    .computed("`pretty` on a terminal, else `structured`", |c| {
+        let name = FORMATS.iter().find(|(_, f)| *f == c.logging.format);
+        name.map_or_else(String::new, |(name, _)| (*name).to_owned())
+    }),
     Var::new(
         "LOG_LEVEL",
         "info",

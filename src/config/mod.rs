@@ -26,7 +26,7 @@ pub mod workers;
 pub use self::assets::{AssetSource, AssetsConfig};
 pub use self::env::{Env, MapEnv, ProcessEnv};
 pub use self::errors::{ConfigError, ConfigErrors, Warning};
-pub use self::load::{Setting, effective};
+pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
     cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,

@@ -50,7 +50,11 @@ pub(super) const VARS: &[Var] = &[
             Ok(())
         },
     )
-    .computed("port 9000 at all addresses"),
+    .computed("port 9000 at all addresses", |c| match &c.monitoring.bind {
+        MetricsBind::Off => "off".to_owned(),
+        MetricsBind::Default => ":9000".to_owned(),
+        MetricsBind::Explicit(bind) => bind.clone(),
+    }),
     Var::new(
         "PROMETHEUS_NAMESPACE",
         "",

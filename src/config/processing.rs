@@ -129,7 +129,14 @@ pub(super) const VARS: &[Var] = &[
                 .extend(format_qualities(v)?);
             Ok(())
         },
-    ),
+    )
+    .show(|c| {
+        let pairs = c.processing.format_quality.iter();
+        pairs
+            .map(|(format, quality)| format!("{format}={quality}"))
+            .collect::<Vec<_>>()
+            .join(",")
+    }),
     Var::new(
         "JPEG_PROGRESSIVE",
         "false",

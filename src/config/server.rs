@@ -22,7 +22,7 @@ pub enum Network {
 }
 
 /// `spec/http.md` section 1.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ServerConfig {
     /// `NETWORK`.
     pub network: Network,
@@ -56,6 +56,17 @@ pub struct ServerConfig {
     pub server_name: String,
 }
 
+impl std::fmt::Debug for ServerConfig {
+    // Not derived: it would show the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("network", &self.network)
+            .field("bind", &self.bind)
+            .field("path_prefix", &self.path_prefix)
+            .finish_non_exhaustive()
+    }
+}
+
 pub(super) const VARS: &[Var] = &[
     Var::new(
         "BIND",
@@ -67,7 +78,8 @@ pub(super) const VARS: &[Var] = &[
             d.config.server.bind = v.to_owned();
             Ok(())
         },
-    ),
+    )
+    .show(|c| c.server.bind.clone()),
     Var::new(
         "PORT",
         "",
@@ -131,7 +143,9 @@ pub(super) const VARS: &[Var] = &[
         "How long running requests may take after a stop signal.",
         |d, v| seconds(v).map(|t| d.graceful_stop_timeout = Some(t)),
     )
-    .computed("twice `IMGPROXY_TIMEOUT`"),
+    .computed("twice `IMGPROXY_TIMEOUT`", |c| {
+        c.server.graceful_stop_timeout.as_secs().to_string()
+    }),
     Var::new(
         "MAX_CLIENTS",
         "2048",

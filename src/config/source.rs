@@ -60,7 +60,8 @@ pub(super) const VARS: &[Var] = &[
             d.config.source.user_agent = v.replace("%current_version", env!("CARGO_PKG_VERSION"));
             Ok(())
         },
-    ),
+    )
+    .show(|c| c.source.user_agent.clone()),
     Var::new(
         "DOWNLOAD_TIMEOUT",
         "5",

@@ -1,5 +1,6 @@
 //! One environment variable as data. Parsing, documentation, masking and error texts all come from these rows.
 
+use super::Config;
 use super::draft::Draft;
 
 /// One variable: its names, its documentation, and the function that stores its value.
@@ -21,6 +22,8 @@ pub struct Var {
     pub blank: Blank,
     /// Other names that are still read; the first name that is set wins.
     pub aliases: &'static [Alias],
+    /// Where the value in effect is not the text of the variable: how to write it down.
+    pub(super) show: Option<fn(&Config) -> String>,
     /// Parses, checks and stores. Only files named by the value are read.
     pub(super) apply: fn(&mut Draft, &str) -> Result<(), Invalid>,
 }
@@ -113,6 +116,7 @@ impl Var {
             secret: false,
             blank: Blank::Unset,
             aliases: &[],
+            show: None,
             apply,
         }
     }
@@ -123,9 +127,20 @@ impl Var {
         self
     }
 
-    /// The same with a default that is computed.
-    pub(super) const fn computed(mut self, text: &'static str) -> Self {
+    /// The same with a default that is computed: what it is in words, and the value in effect.
+    pub(super) const fn computed(
+        mut self,
+        text: &'static str,
+        show: fn(&Config) -> String,
+    ) -> Self {
         self.default = DefaultValue::Computed(text);
+        self.show = Some(show);
+        self
+    }
+
+    /// The same with a value in effect that other variables may decide.
+    pub(super) const fn show(mut self, show: fn(&Config) -> String) -> Self {
+        self.show = Some(show);
         self
     }
 

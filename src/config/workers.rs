@@ -23,7 +23,9 @@ pub(super) const VARS: &[Var] = &[
         "How many images are processed at the same time. Not read inside AWS Lambda, where it is 1.",
         |d, v| positive(v).map(|n| d.workers = Some(n)),
     )
-    .computed("twice the number of available CPUs")
+    .computed("twice the number of available CPUs", |c| {
+        c.workers.workers.to_string()
+    })
     .aliases(&[Alias::deprecated("CONCURRENCY")]),
     Var::new(
         "REQUESTS_QUEUE_SIZE",
