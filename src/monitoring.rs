@@ -197,9 +197,9 @@ pub fn response_bytes(bytes: u64) {
     with(|s| s.response_bytes.increment(bytes));
 }
 
-/// Requests now waiting for a worker.
-pub fn queue_length(length: u64) {
-    QUEUE_LENGTH.store(length, Ordering::Relaxed);
+/// Sets where the number of requests that wait for a worker comes from.
+pub fn set_queue_probe(probe: impl Fn() -> u64 + Send + 'static) {
+    *QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(probe));
 }
 
 /// Configured workers.
@@ -411,7 +411,9 @@ impl Series {
         self.requests_in_progress.set(requests);
         self.images_in_progress.set(load(&IMAGES_IN_PROGRESS));
         self.utilization.set(requests / workers.max(1.0) * 100.0);
-        self.queue_length.set(load(&QUEUE_LENGTH));
+        if let Some(probe) = &*QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.queue_length.set(float(probe()));
+        }
         let probe = *VIPS_PROBE.lock().unwrap_or_else(PoisonError::into_inner);
         let (memory, highwater, allocs) = probe.map_or((0, 0, 0), |probe| probe());
         for (pair, value) in self.vips.iter().zip([memory, highwater, allocs]) {
@@ -626,6 +628,7 @@ fn float(value: u64) -> f64 {
     value as f64
 }
 
+type QueueProbe = Box<dyn Fn() -> u64 + Send>;
 type CacheProbe = (CacheKind, Box<dyn Fn() -> CacheState + Send>);
 
 static SERIES: OnceLock<Series> = OnceLock::new();
@@ -634,7 +637,7 @@ static CACHE_PROBE: Mutex<Option<CacheProbe>> = Mutex::new(None);
 static WORKERS: AtomicU64 = AtomicU64::new(0);
 static REQUESTS_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static IMAGES_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
-static QUEUE_LENGTH: AtomicU64 = AtomicU64::new(0);
+static QUEUE_PROBE: Mutex<Option<QueueProbe>> = Mutex::new(None);
 static METADATA: Metadata<'static> = Metadata::new("imgforge", Level::INFO, None);
 
 /// Rule: `spec/monitoring.md` B4.

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use thiserror::Error;
@@ -11,12 +12,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::cache::ResultCache;
+use crate::config::cache::CacheType;
 use crate::config::monitoring::MetricsBind;
+use crate::config::processing::VectorMode;
+use crate::config::{Config, ProcessingConfig};
+use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
 use crate::http::{App, BindError, HealthProbe, Listener, serve};
-use crate::monitoring::{self, Facts};
+use crate::monitoring::{self, CacheKind, CacheState, Facts};
+use crate::options::Parser;
 use crate::service::Images;
+use crate::service::assets::Assets;
+use crate::service::image::{ImageService, Parts, run_job};
+use crate::service::workers::Workers;
+use crate::source::Sources;
+use crate::url::signature::Verifier;
+use crate::vips::{self, Vector, VipsSettings};
+use crate::{decode, encode, processing};
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -31,26 +44,131 @@ pub enum StartError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A component could not be built.
-    #[error("{0}")]
-    Component(String),
+    #[error(transparent)]
+    Component(Box<dyn std::error::Error + Send + Sync>),
+    /// Every preferred format is one that the linked libvips cannot save.
+    #[error("no supported preferred formats specified")]
+    NoPreferredFormats,
 }
 
 /// The components below the HTTP layer.
-pub struct Components {
-    /// The image use case.
-    pub images: Arc<dyn Images>,
-    /// Whether image processing works.
-    pub health: HealthProbe,
-    /// What the initial metric series depend on.
-    pub facts: Facts,
+struct Components {
+    images: Arc<dyn Images>,
+    health: HealthProbe,
+    facts: Facts,
 }
 
-impl std::fmt::Debug for Components {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Components")
-            .field("facts", &self.facts)
-            .finish_non_exhaustive()
+/// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
+async fn build(config: &Config) -> Result<Components, StartError> {
+    let libvips = start_vips(&config.processing)?;
+    let sources = Sources::new(&config.source).map_err(component)?;
+    let assets = Assets::load(&config.assets, &sources).await.map_err(component)?;
+    let savable: Vec<_> = encode::savable().collect();
+    let settings = processing::Settings {
+        processing: with_savable_formats(&config.processing, &savable)?,
+        limits: config.limits.clone(),
+        watermark_opacity: config.assets.watermark_opacity,
+        savable: savable.clone(),
+    };
+    let parser = Parser::new(&config.url, now_unix()).map_err(component)?;
+    warn_about_signatures(config);
+    let cache = ResultCache::new(&config.cache);
+    let cache_is_on = config.cache.kind != CacheType::Off;
+    if cache_is_on {
+        let cache = cache.clone();
+        monitoring::set_cache_probe(CacheKind::Memory, move || CacheState {
+            entries: cache.entries() as u64,
+            bytes: cache.bytes(),
+            evictions: cache.evictions(),
+        });
     }
+    let workers = Workers::start(&config.workers, |job, cancel| run_job(&job, cancel))?;
+    let queue = workers.clone();
+    monitoring::set_queue_probe(move || queue.waiting() as u64);
+    let facts = Facts {
+        formats: savable,
+        caches: if cache_is_on { vec![CacheKind::Memory] } else { Vec::new() },
+        workers: workers.count(),
+        libvips,
+    };
+    let images = ImageService::new(Parts {
+        verifier: Verifier::new(&config.url),
+        parser,
+        sources,
+        assets,
+        assets_config: config.assets.clone(),
+        cache,
+        cache_is_on,
+        workers,
+        settings: Arc::new(settings),
+        delivery: config.delivery.clone(),
+    });
+    Ok(Components { images: Arc::new(images), health: Arc::new(vips_works), facts })
+}
+
+/// Starts libvips with exactly the loaders of `decode`; gives its version.
+fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
+    let report = vips::init(&VipsSettings {
+        vector: match config.vips_vector {
+            VectorMode::Auto => Vector::Auto,
+            VectorMode::On => Vector::On,
+            VectorMode::Off => Vector::Off,
+        },
+        allowed_loaders: decode::OPERATIONS,
+        leak_check: false,
+    })
+    .map_err(component)?;
+    monitoring::set_vips_probe(|| {
+        let memory = vips::memory();
+        (memory.current, memory.highwater, memory.allocs)
+    });
+    let (major, minor, micro) = report.vips_version;
+    let version = format!("{major}.{minor}.{micro}");
+    tracing::info!(version, vector_code = report.vector_on, reason = report.reason, "libvips is ready");
+    Ok(version)
+}
+
+/// The configuration without preferred formats that this build cannot write.
+fn with_savable_formats(
+    config: &ProcessingConfig,
+    savable: &[ImageFormat],
+) -> Result<ProcessingConfig, StartError> {
+    let mut config = config.clone();
+    config.preferred_formats.retain(|format| {
+        let kept = savable.contains(format);
+        if !kept {
+            tracing::warn!(format = format.name(), "can't be a preferred format, this libvips does not save it");
+        }
+        kept
+    });
+    if config.preferred_formats.is_empty() {
+        return Err(StartError::NoPreferredFormats);
+    }
+    Ok(config)
+}
+
+fn warn_about_signatures(config: &Config) {
+    if config.url.keys.is_empty() {
+        tracing::warn!("No keys defined, signature checking is disabled");
+        tracing::warn!("No salts defined, signature checking is disabled");
+    }
+}
+
+/// A tiny operation that fails where libvips does not work any more.
+fn vips_works() -> bool {
+    let pixel = bytes::Bytes::from_static(&[0, 0, 0]);
+    vips::Image::from_pixels(pixel, 1, 1, 3, vips::Interpretation::Srgb)
+        .and_then(|image| image.to_pixels())
+        .is_ok()
+}
+
+fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
+    StartError::Component(Box::new(error))
+}
+
+fn now_unix() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Starts servers.
@@ -62,7 +180,8 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub fn start(config: &Config, components: Components) -> Result<Running, StartError> {
+    pub async fn start(config: &Config) -> Result<Running, StartError> {
+        let components = build(config).await?;
         let server = &config.server;
         let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
         let metrics = start_metrics(config, &components.facts)?;
@@ -120,11 +239,11 @@ impl Running {
 ///
 /// # Errors
 /// [`StartError`] when the server could not start.
-pub async fn run(config: &Config, components: Components) -> Result<(), StartError> {
+pub async fn run(config: Config) -> Result<(), StartError> {
     // Registered first, so that a signal during the start is not lost.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut running = Server::start(config, components)?;
+    let mut running = Server::start(&config).await?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
