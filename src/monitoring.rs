@@ -347,12 +347,8 @@ impl Series {
                 .counters(&table::STATUS_CODES, 1000, status_labels)
                 .create(statuses()),
             image_status: (!config.namespace.is_empty()).then(|| {
-                let metric = Metric {
-                    namespaced: true,
-                    ..table::STATUS_CODES
-                };
                 registry
-                    .counters(&metric, 1000, status_labels)
+                    .counters(&NAMESPACED_STATUS_CODES, 1000, status_labels)
                     .create(statuses())
             }),
             requests: registry.counter(&table::REQUESTS, Vec::new()),
@@ -455,7 +451,7 @@ impl Registry {
             recorder: std::sync::Arc::new(builder.build_recorder()),
             namespace: config.namespace.clone(),
         };
-        for metric in METRICS {
+        for metric in METRICS.iter().chain([&NAMESPACED_STATUS_CODES]) {
             let name = full_name(metric, &registry.namespace).into();
             let help = metric.help.into();
             match metric.kind {
@@ -636,6 +632,12 @@ static REQUESTS_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static IMAGES_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static QUEUE_LENGTH: AtomicU64 = AtomicU64::new(0);
 static METADATA: Metadata<'static> = Metadata::new("imgforge", Level::INFO, None);
+
+/// With a namespace, imgproxy's own counter stands beside the contract's.
+const NAMESPACED_STATUS_CODES: Metric = Metric {
+    namespaced: true,
+    ..table::STATUS_CODES
+};
 
 /// Rule: `spec/monitoring.md` B4.
 const INITIAL_STATUSES: &[u16] = &[200, 304, 400, 403, 404, 422, 429, 499, 500, 503, 504];

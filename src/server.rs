@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::monitoring::MetricsBind;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
 use crate::monitoring::{self, Facts};
 use crate::service::Images;
 
@@ -67,7 +67,13 @@ impl Server {
         let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
         let metrics = start_metrics(config, &components.facts)?;
         let addr = listener.local_addr();
-        let app = Arc::new(App::new(config, components.images, components.health));
+        let settings = Settings {
+            server: server.clone(),
+            delivery: config.delivery.clone(),
+            negotiation: config.processing.negotiation,
+            client_hints: config.processing.client_hints,
+        };
+        let app = Arc::new(App::new(&settings, components.images, components.health));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
