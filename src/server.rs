@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::config::monitoring::MetricsBind;
 use crate::http::metrics::{self, MetricsServer};
 use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
 use crate::monitoring::{self, Facts};
@@ -24,7 +23,7 @@ pub enum StartError {
     /// A listening socket could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The metrics listener equals the main one, or its buckets are unusable.
+    /// The histogram buckets are unusable.
     #[error("metrics: {0}")]
     Metrics(String),
     /// The system gave no thread, or no signal handler.
@@ -142,13 +141,7 @@ pub async fn run(config: &Config, components: Components) -> Result<(), StartErr
 }
 
 fn start_metrics(config: &Config, facts: &Facts) -> Result<Option<MetricsServer>, StartError> {
-    if let MetricsBind::Explicit(address) = &config.monitoring.bind
-        && *address == config.server.bind
-    {
-        let text = "can't use the same address for the main server and for metrics";
-        return Err(StartError::Metrics(text.to_owned()));
-    }
-    let Some(listener) = metrics::bind(&config.monitoring)? else {
+    let Some(listener) = metrics::bind(&config.monitoring, &config.server.bind)? else {
         return Ok(None);
     };
     monitoring::register_metrics(&config.monitoring, facts).map_err(StartError::Metrics)?;

@@ -96,10 +96,7 @@ impl App {
 
 /// The routes of `spec/http.md` section 3. [`gateway`] has decided which one it is; each filter takes its own.
 fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
-    let with_app = {
-        let app = Arc::clone(&app);
-        warp::any().map(move || Arc::clone(&app))
-    };
+    let with_app = warp::any().map(move || Arc::clone(&app));
     let image = on(Endpoint::Image)
         .and(with_app.clone())
         .and(warp::ext::get::<RequestContext>())

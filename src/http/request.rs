@@ -1,6 +1,7 @@
 //! What is read from a request before its route runs: identity, the client's address, the client's abilities.
 //! Rules: `spec/http.md` sections 2 and 10.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -161,14 +162,11 @@ fn is_refused(entry: &str) -> bool {
         })
 }
 
-fn hint<T: std::str::FromStr>(
+fn hint<T: FromStr + Copy>(
     headers: &HeaderMap,
     names: [&str; 2],
     valid: impl Fn(T) -> bool,
-) -> Option<T>
-where
-    T: Copy,
-{
+) -> Option<T> {
     names
         .iter()
         .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<T>().ok())
@@ -287,7 +285,8 @@ mod tests {
 
     #[test]
     fn hints_only_where_enabled_and_in_range() {
-        let rows: [(&[(&str, &str)], Option<f64>, Option<u32>); 6] = [
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<f64>, Option<u32>);
+        let rows: [Row<'_>; 6] = [
             (&[("dpr", "2"), ("width", "300")], Some(2.0), Some(300)),
             (&[("sec-ch-dpr", "1.5"), ("dpr", "2")], Some(1.5), None),
             (&[("sec-ch-dpr", "9"), ("dpr", "2")], Some(2.0), None),

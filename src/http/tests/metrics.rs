@@ -13,12 +13,15 @@ use crate::config::MonitoringConfig;
 use crate::config::monitoring::MetricsBind;
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
-use crate::monitoring::{self, CacheKind, Facts};
+use crate::monitoring::{self, CacheKind, Facts, METRICS};
 
 const HTTP: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 7.5,
     10.0, 15.0, 30.0,
 ];
+
+/// The main address of these tests; it equals no metrics address.
+const MAIN: &str = "127.0.0.1:8080";
 
 fn config(bind: MetricsBind) -> MonitoringConfig {
     MonitoringConfig {
@@ -41,7 +44,11 @@ fn start() -> MetricsServer {
     };
     monitoring::register_metrics(&config, &facts).unwrap();
     monitoring::set_vips_probe(|| (11, 22, 33));
-    metrics::bind(&config).unwrap().unwrap().start().unwrap()
+    metrics::bind(&config, MAIN)
+        .unwrap()
+        .unwrap()
+        .start()
+        .unwrap()
 }
 
 async fn send(address: SocketAddr, request: &str) -> Vec<u8> {
@@ -76,6 +83,31 @@ async fn contract() {
         assert!(text.contains(&help), "{help}");
     }
     assert!(!types.values().any(|kind| *kind == "summary"), "{types:?}");
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());
+        let Some(metric) = METRICS.iter().find(|metric| {
+            let name = name.strip_prefix("ns_").unwrap_or(name);
+            let suffix = name.strip_prefix(metric.name);
+            suffix.is_some_and(|suffix| ["", "_bucket", "_sum", "_count"].contains(&suffix))
+        }) else {
+            assert!(name.starts_with("process_"), "{line} is not in the table");
+            continue;
+        };
+        let labels: Vec<_> = rest
+            .split('"')
+            .step_by(2)
+            .filter_map(|part| part.strip_suffix('='))
+            .collect();
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|label| label.trim_start_matches(['{', ',']))
+            .collect();
+        let labels: Vec<_> = labels.into_iter().filter(|label| *label != "le").collect();
+        assert_eq!(labels, metric.labels, "{line}");
+    }
     let rows = [
         ("http_requests_duration_seconds", "histogram"),
         ("image_processing_duration_seconds", "histogram"),
@@ -297,16 +329,29 @@ async fn gzip_where_accepted() {
 
 #[tokio::test]
 async fn binding() {
-    assert!(metrics::bind(&config(MetricsBind::Off)).unwrap().is_none());
-    let taken = start().address().unwrap();
-    let first = start();
-    let taken = first.address().map_or(taken, |a| a).to_string();
-    assert!(metrics::bind(&config(MetricsBind::Explicit(taken))).is_err());
-    assert!(metrics::bind(&config(MetricsBind::Explicit("nonsense".to_owned()))).is_err());
-    for address in ["0", ":0"] {
-        let bound = metrics::bind(&config(MetricsBind::Explicit(address.to_owned()))).unwrap();
-        assert!(bound.is_some(), "{address}");
+    let bind = |bind, main| metrics::bind(&config(bind), main);
+    let explicit = |address: &str| MetricsBind::Explicit(address.to_owned());
+    assert!(bind(MetricsBind::Off, MAIN).unwrap().is_none());
+    let listener = start();
+    let taken = listener.address().unwrap().to_string();
+    assert!(bind(explicit(&taken), MAIN).is_err());
+    assert!(bind(explicit("nonsense"), MAIN).is_err());
+    let same = bind(explicit(":0"), ":0").unwrap_err();
+    assert!(same.to_string().contains("cannot both"), "{same}");
+    for address in ["0", ":0", "127.0.0.1:0"] {
+        assert!(
+            bind(explicit(address), MAIN).unwrap().is_some(),
+            "{address}"
+        );
     }
+}
+
+/// Port 9000 may or may not be free on the machine that runs the tests; neither may stop the start.
+#[tokio::test]
+async fn the_default_address_never_fails() {
+    let first = metrics::bind(&config(MetricsBind::Default), ":9000").unwrap();
+    let second = metrics::bind(&config(MetricsBind::Default), ":9000").unwrap();
+    assert!(second.is_none() || first.is_none());
 }
 
 #[tokio::test]
