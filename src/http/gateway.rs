@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
 };
-use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
@@ -23,8 +23,9 @@ use tokio::time::timeout_at;
 
 use super::connection::{Exchange, ResponseBody};
 use super::endpoint::Endpoint;
-use super::request::{Facts, RequestContext, client_ip, request_id, target};
+use super::request::{Facts, RequestContext, client_ip, request_id};
 use super::response::header_value;
+use super::target::{Swap, restore};
 use super::{App, log};
 use crate::error::{Error, Kind};
 use crate::monitoring::{self, InProgress, Route, Verb};
@@ -51,7 +52,8 @@ where
         return bad_request(reason);
     }
     let (head, body) = request.into_parts();
-    let endpoint = app.routes.endpoint(&head.method, head.uri.path());
+    let (target, raw_path) = target(&head.uri, &exchange.take_swaps());
+    let endpoint = app.routes.endpoint(&head.method, &raw_path);
     let started = Instant::now();
     exchange.hold(Finish::new(Verb::from(&head.method), endpoint, started));
     let complete = drop_body(&head.headers, body, &exchange).await;
@@ -62,7 +64,8 @@ where
         let context = RequestContext::new(Facts {
             id: request_id(&head.headers),
             client_ip: client_ip(&head.headers, peer),
-            target: target(&head.uri),
+            target,
+            raw_path,
             method: head.method.clone(),
             endpoint,
             started,
@@ -121,6 +124,16 @@ where
             response
         }
     }
+}
+
+/// The target as the client wrote it, and its path.
+fn target(uri: &Uri, swaps: &[Swap]) -> (String, String) {
+    let (None, Some(target)) = (uri.scheme(), uri.path_and_query()) else {
+        return (uri.to_string(), uri.path().to_owned());
+    };
+    let target = restore(target.as_str(), swaps);
+    let path = target.split('?').next().unwrap_or_default().to_owned();
+    (target, path)
 }
 
 fn common_headers(headers: &mut HeaderMap, app: &App, context: &RequestContext) {

@@ -18,6 +18,7 @@ mod pages;
 mod request;
 mod response;
 pub mod serve;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -100,7 +101,6 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallibl
     let image = on(Endpoint::Image)
         .and(with_app.clone())
         .and(warp::ext::get::<RequestContext>())
-        .and(warp::path::full())
         .and(warp::header::headers_cloned())
         .then(image::image);
     let always = on(Endpoint::Always)

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method};
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) method: Method,
     /// Target as received, for the log.
     pub(super) target: String,
+    /// Path part of the target, undecoded.
+    pub(super) raw_path: String,
     /// Which route answers.
     pub(super) endpoint: Endpoint,
     /// When the request was complete.
@@ -103,14 +105,6 @@ pub(super) fn vary(negotiation: Negotiation, client_hints: bool) -> Option<&'sta
         (true, false) => Some("Accept"),
         (false, true) => Some("Sec-Ch-Dpr, Dpr, Sec-Ch-Width, Width"),
         (false, false) => None,
-    }
-}
-
-/// The target as the client wrote it, as far as the HTTP library keeps it.
-pub(super) fn target(uri: &Uri) -> String {
-    match (uri.scheme(), uri.path_and_query()) {
-        (None, Some(target)) => target.as_str().to_owned(),
-        _ => uri.to_string(),
     }
 }
 

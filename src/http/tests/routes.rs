@@ -161,6 +161,8 @@ async fn raw_target_reaches_the_service() {
         (&plain, "//x/echo/b", "/x/echo/b"),
         (&plain, "http://any/unsafe/echo/b", "unsafe/echo/b"),
         (&plain, "/unsafe/echo/\u{e9}", "unsafe/echo/\u{e9}"),
+        (&plain, "/unsafe/echo/a#b<c>`?d#e", "unsafe/echo/a#b<c>`"),
+        (&prefixed, "/p/unsafe/echo/a#b", "unsafe/echo/a#b"),
         (&prefixed, "/p/unsafe/echo/b", "unsafe/echo/b"),
         (&prefixed, "/p//x/echo/b", "/x/echo/b"),
     ];
@@ -255,10 +257,12 @@ async fn request_id_is_echoed_and_a_connection_is_reused() {
     let server = TestServer::start(|_| ());
     let mut stream = server.connect().await;
     for id in ["abc-123", "other_1"] {
-        let request = format!("GET /unsafe/a/b HTTP/1.1\r\nHost: t\r\nX-Request-ID: {id}\r\n\r\n");
+        let request =
+            format!("GET /unsafe/echo/#{id} HTTP/1.1\r\nHost: t\r\nX-Request-ID: {id}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let reply = read_one(&mut stream).await;
         assert_eq!(reply.header("x-request-id"), Some(id));
+        assert_eq!(reply.body, format!("unsafe/echo/#{id}"));
         assert_eq!(reply.header("connection"), None);
     }
 }
