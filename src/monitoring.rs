@@ -6,19 +6,17 @@
 
 mod labels;
 mod process;
+mod registry;
+mod series;
 mod table;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
-
 use crate::config::MonitoringConfig;
 use crate::error::Category;
 use crate::format::ImageFormat;
+use series::Series;
 
 pub use labels::{CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
 pub use process::PROCESS_METRICS;
@@ -241,404 +239,77 @@ fn with(record: impl FnOnce(&Series)) {
     }
 }
 
-/// The handles of one family, one per label set, made on first use.
-struct Handles<T> {
-    labels: fn(usize) -> Vec<Label>,
-    cells: Vec<OnceLock<T>>,
-    register: Box<dyn Fn(Vec<Label>) -> T + Send + Sync>,
-}
-
-impl<T> Handles<T> {
-    fn record(&self, index: usize, record: impl FnOnce(&T)) {
-        if let Some(cell) = self.cells.get(index) {
-            record(cell.get_or_init(|| (self.register)((self.labels)(index))));
-        }
-    }
-
-    fn create(self, indices: impl IntoIterator<Item = usize>) -> Self {
-        for index in indices {
-            self.record(index, |_| ());
-        }
-        self
-    }
-}
-
-struct Series {
-    handle: PrometheusHandle,
-    http: Handles<Histogram>,
-    processing: Handles<Histogram>,
-    processed: Handles<Counter>,
-    fetch_duration: Histogram,
-    fetched: Handles<Counter>,
-    cache_hits: Handles<Counter>,
-    cache_misses: Handles<Counter>,
-    status: Handles<Counter>,
-    image_status: Option<Handles<Counter>>,
-    requests: Counter,
-    errors: Handles<Counter>,
-    request_duration: Histogram,
-    spans: Handles<Histogram>,
-    source_fetches: Handles<Counter>,
-    source_bytes: Handles<Counter>,
-    response_bytes: Counter,
-    collapsed: Counter,
-    rejected: Handles<Counter>,
-    ssrf_blocked: Counter,
-    cache_entries: Handles<Gauge>,
-    cache_bytes: Handles<Gauge>,
-    cache_evictions: Handles<Counter>,
-    /// Gauges set at scrape time, in the order of [`Series::refresh`].
-    workers: Gauge,
-    requests_in_progress: Gauge,
-    images_in_progress: Gauge,
-    utilization: Gauge,
-    queue_length: Gauge,
-    vips: [[Gauge; 2]; 3],
-}
-
-impl Series {
-    fn new(config: &MonitoringConfig, facts: &Facts) -> Result<Self, String> {
-        let registry = Registry::new(config)?;
-        let caches = || facts.caches.iter().map(|c| c.index());
-        let formats = || facts.formats.iter().map(|f| *f as usize);
-        let statuses = || INITIAL_STATUSES.iter().map(|s| usize::from(*s));
-        let verbs = Verb::ALL.len() * Route::ALL.len();
-        let build = registry.gauge(
-            &table::BUILD_INFO,
-            vec![
-                Label::new("version", env!("CARGO_PKG_VERSION")),
-                Label::new(
-                    "revision",
-                    option_env!("IMGFORGE_REVISION").unwrap_or("unknown"),
-                ),
-                Label::new("libvips", facts.libvips.clone()),
-            ],
-        );
-        build.set(1.0);
-        set_workers(facts.workers.try_into().unwrap_or(u64::MAX));
-        let gauge = |metric| registry.gauge(metric, Vec::new());
-        Ok(Self {
-            handle: registry.recorder.handle(),
-            // GET is Verb 0, so its routes are the first cells.
-            http: registry
-                .histograms(&table::HTTP_DURATION, verbs, http_labels)
-                .create(0..Route::ALL.len()),
-            processing: registry
-                .histograms(
-                    &table::PROCESSING_DURATION,
-                    ImageFormat::ALL.len(),
-                    format_labels,
-                )
-                .create(formats()),
-            processed: registry
-                .counters(&table::PROCESSED, ImageFormat::ALL.len(), format_labels)
-                .create(formats()),
-            fetch_duration: registry.histogram(&table::FETCH_DURATION, Vec::new()),
-            fetched: registry
-                .counters(&table::FETCHED, 2, fetched_labels)
-                .create(0..2),
-            cache_hits: registry
-                .counters(&table::CACHE_HITS, CacheKind::ALL.len(), cache_labels)
-                .create(caches()),
-            cache_misses: registry
-                .counters(&table::CACHE_MISSES, CacheKind::ALL.len(), cache_labels)
-                .create(caches()),
-            status: registry
-                .counters(&table::STATUS_CODES, 1000, status_labels)
-                .create(statuses()),
-            image_status: (!config.namespace.is_empty()).then(|| {
-                let metric = Metric {
-                    namespaced: true,
-                    ..table::STATUS_CODES
-                };
-                registry
-                    .counters(&metric, 1000, status_labels)
-                    .create(statuses())
-            }),
-            requests: registry.counter(&table::REQUESTS, Vec::new()),
-            errors: registry
-                .counters(&table::ERRORS, Category::ALL.len(), error_labels)
-                .create(0..Category::ALL.len()),
-            request_duration: registry.histogram(&table::REQUEST_DURATION, Vec::new()),
-            spans: registry
-                .histograms(&table::SPAN_DURATION, Span::ALL.len(), span_labels)
-                .create(0..Span::ALL.len()),
-            source_fetches: registry.counters(
-                &table::SOURCE_FETCHES,
-                Scheme::ALL.len() * FetchOutcome::ALL.len(),
-                source_fetch_labels,
-            ),
-            source_bytes: registry
-                .counters(&table::SOURCE_BYTES, Scheme::ALL.len(), scheme_labels)
-                .create(0..Scheme::ALL.len()),
-            response_bytes: registry.counter(&table::RESPONSE_BYTES, Vec::new()),
-            collapsed: registry.counter(&table::COLLAPSED, Vec::new()),
-            rejected: registry
-                .counters(&table::REJECTED, Reason::ALL.len(), reason_labels)
-                .create(0..Reason::ALL.len()),
-            ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
-            cache_entries: registry
-                .gauges(&table::CACHE_ENTRIES, CacheKind::ALL.len(), cache_labels)
-                .create(caches()),
-            cache_bytes: registry
-                .gauges(&table::CACHE_BYTES, CacheKind::ALL.len(), cache_labels)
-                .create(caches()),
-            cache_evictions: registry
-                .counters(&table::CACHE_EVICTIONS, CacheKind::ALL.len(), cache_labels)
-                .create(caches()),
-            workers: gauge(&table::WORKERS),
-            requests_in_progress: gauge(&table::REQUESTS_IN_PROGRESS),
-            images_in_progress: gauge(&table::IMAGES_IN_PROGRESS),
-            utilization: gauge(&table::UTILIZATION),
-            queue_length: gauge(&table::QUEUE_LENGTH),
-            vips: [
-                [gauge(&table::VIPS_TRACKED_MEM), gauge(&table::VIPS_MEMORY)],
-                [
-                    gauge(&table::VIPS_TRACKED_HIGHWATER),
-                    gauge(&table::VIPS_MAX_MEMORY),
-                ],
-                [
-                    gauge(&table::VIPS_TRACKED_ALLOCS),
-                    gauge(&table::VIPS_ALLOCS),
-                ],
-            ],
-        })
-    }
-
-    fn refresh(&self) {
-        let (workers, requests) = (load(&WORKERS), load(&REQUESTS_IN_PROGRESS));
-        self.workers.set(workers);
-        self.requests_in_progress.set(requests);
-        self.images_in_progress.set(load(&IMAGES_IN_PROGRESS));
-        self.utilization.set(requests / workers.max(1.0) * 100.0);
-        if let Some(probe) = &*QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
-            self.queue_length.set(float(probe()));
-        }
-        let probe = *VIPS_PROBE.lock().unwrap_or_else(PoisonError::into_inner);
-        let (memory, highwater, allocs) = probe.map_or((0, 0, 0), |probe| probe());
-        for (pair, value) in self.vips.iter().zip([memory, highwater, allocs]) {
-            pair.iter().for_each(|gauge| gauge.set(float(value)));
-        }
-        if let Some((kind, probe)) = &*CACHE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
-            let state = probe();
-            self.cache_entries
-                .record(kind.index(), |g| g.set(float(state.entries)));
-            self.cache_bytes
-                .record(kind.index(), |g| g.set(float(state.bytes)));
-            self.cache_evictions
-                .record(kind.index(), |c| c.absolute(state.evictions));
-        }
-    }
-}
-
-/// The recorder with the namespace applied.
-struct Registry {
-    recorder: std::sync::Arc<PrometheusRecorder>,
-    namespace: String,
-}
-
-impl Registry {
-    fn new(config: &MonitoringConfig) -> Result<Self, String> {
-        let mut builder = PrometheusBuilder::new();
-        for metric in METRICS {
-            let bounds: &[f64] = match metric.buckets {
-                Buckets::None => continue,
-                Buckets::Http => &config.buckets_http,
-                Buckets::Processing => &config.buckets_processing,
-                Buckets::Fetch => &config.buckets_fetch,
-                Buckets::Imgproxy => table::IMGPROXY_BUCKETS,
-            };
-            let name = full_name(metric, &config.namespace);
-            builder = builder
-                .set_buckets_for_metric(Matcher::Full(name.clone()), bounds)
-                .map_err(|error| format!("{name}: {error}"))?;
-        }
-        let registry = Self {
-            recorder: std::sync::Arc::new(builder.build_recorder()),
-            namespace: config.namespace.clone(),
-        };
-        for metric in METRICS {
-            let name = full_name(metric, &registry.namespace).into();
-            let help = metric.help.into();
-            match metric.kind {
-                MetricKind::Counter => registry.recorder.describe_counter(name, None, help),
-                MetricKind::Gauge => registry.recorder.describe_gauge(name, None, help),
-                MetricKind::Histogram => registry.recorder.describe_histogram(name, None, help),
-            }
-        }
-        Ok(registry)
-    }
-
-    fn counter(&self, metric: &Metric, labels: Vec<Label>) -> Counter {
-        let key = Key::from_parts(full_name(metric, &self.namespace), labels);
-        self.recorder.register_counter(&key, &METADATA)
-    }
-
-    fn gauge(&self, metric: &Metric, labels: Vec<Label>) -> Gauge {
-        let key = Key::from_parts(full_name(metric, &self.namespace), labels);
-        self.recorder.register_gauge(&key, &METADATA)
-    }
-
-    fn histogram(&self, metric: &Metric, labels: Vec<Label>) -> Histogram {
-        let key = Key::from_parts(full_name(metric, &self.namespace), labels);
-        self.recorder.register_histogram(&key, &METADATA)
-    }
-
-    fn counters(
-        &self,
-        metric: &Metric,
-        cells: usize,
-        labels: fn(usize) -> Vec<Label>,
-    ) -> Handles<Counter> {
-        self.handles(metric, cells, labels, Self::counter)
-    }
-
-    fn gauges(
-        &self,
-        metric: &Metric,
-        cells: usize,
-        labels: fn(usize) -> Vec<Label>,
-    ) -> Handles<Gauge> {
-        self.handles(metric, cells, labels, Self::gauge)
-    }
-
-    fn histograms(
-        &self,
-        metric: &Metric,
-        cells: usize,
-        labels: fn(usize) -> Vec<Label>,
-    ) -> Handles<Histogram> {
-        self.handles(metric, cells, labels, Self::histogram)
-    }
-
-    fn handles<T: 'static>(
-        &self,
-        metric: &Metric,
-        cells: usize,
-        labels: fn(usize) -> Vec<Label>,
-        register: fn(&Self, &Metric, Vec<Label>) -> T,
-    ) -> Handles<T> {
-        let (registry, metric) = (self.share(), *metric);
-        Handles {
-            labels,
-            cells: (0..cells).map(|_| OnceLock::new()).collect(),
-            register: Box::new(move |labels| register(&registry, &metric, labels)),
-        }
-    }
-
-    fn share(&self) -> Self {
-        Self {
-            recorder: std::sync::Arc::clone(&self.recorder),
-            namespace: self.namespace.clone(),
-        }
-    }
-}
-
-fn full_name(metric: &Metric, namespace: &str) -> String {
-    if metric.namespaced && !namespace.is_empty() {
-        format!("{namespace}_{}", metric.name)
-    } else {
-        metric.name.to_owned()
-    }
-}
-
-fn http_labels(index: usize) -> Vec<Label> {
-    let verb = Verb::ALL
-        .get(index / Route::ALL.len())
-        .map_or("", |v| v.label());
-    let route = Route::ALL
-        .get(index % Route::ALL.len())
-        .map_or("", |r| r.label());
-    vec![Label::new("method", verb), Label::new("path", route)]
-}
-
-fn format_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "format",
-        ImageFormat::ALL.get(index).map_or("", |f| f.name()),
-    )]
-}
-
-fn fetched_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "status",
-        if index == 0 { "success" } else { "error" },
-    )]
-}
-
-fn cache_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "cache_type",
-        CacheKind::ALL.get(index).map_or("", |c| c.label()),
-    )]
-}
-
-fn status_labels(index: usize) -> Vec<Label> {
-    vec![Label::new("status", format!("{index:03}"))]
-}
-
-fn error_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "type",
-        Category::ALL.get(index).map_or("", |c| c.label()),
-    )]
-}
-
-fn span_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "span",
-        Span::ALL.get(index).map_or("", |s| s.label()),
-    )]
-}
-
-fn reason_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "reason",
-        Reason::ALL.get(index).map_or("", |r| r.label()),
-    )]
-}
-
-fn scheme_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "scheme",
-        Scheme::ALL.get(index).map_or("", |s| s.label()),
-    )]
-}
-
-fn source_fetch_labels(index: usize) -> Vec<Label> {
-    let outcomes = FetchOutcome::ALL.len();
-    let outcome = FetchOutcome::ALL
-        .get(index % outcomes)
-        .map_or("", |o| o.label());
-    let mut labels = scheme_labels(index / outcomes);
-    labels.push(Label::new("outcome", outcome));
-    labels
-}
-
-fn load(count: &AtomicU64) -> f64 {
-    float(count.load(Ordering::Relaxed))
-}
-
-/// Exact up to 2^53, which no gauge here reaches.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "gauges are doubles in the exposition format"
-)]
-fn float(value: u64) -> f64 {
-    value as f64
-}
-
+type VipsProbe = fn() -> (u64, u64, u64);
 type QueueProbe = Box<dyn Fn() -> u64 + Send>;
 type CacheProbe = (CacheKind, Box<dyn Fn() -> CacheState + Send>);
 
 static SERIES: OnceLock<Series> = OnceLock::new();
-static VIPS_PROBE: Mutex<Option<fn() -> (u64, u64, u64)>> = Mutex::new(None);
+static VIPS_PROBE: Mutex<Option<VipsProbe>> = Mutex::new(None);
 static CACHE_PROBE: Mutex<Option<CacheProbe>> = Mutex::new(None);
 static WORKERS: AtomicU64 = AtomicU64::new(0);
 static REQUESTS_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static IMAGES_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static QUEUE_PROBE: Mutex<Option<QueueProbe>> = Mutex::new(None);
-static METADATA: Metadata<'static> = Metadata::new("imgforge", Level::INFO, None);
 
-/// Rule: `spec/monitoring.md` B4.
-const INITIAL_STATUSES: &[u16] = &[200, 304, 400, 403, 404, 422, 429, 499, 500, 503, 504];
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let mut names = HashSet::new();
+        for metric in METRICS {
+            assert!(names.insert(metric.name), "{} twice", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            let is_counter = metric.kind == MetricKind::Counter;
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                is_counter,
+                "{}",
+                metric.name
+            );
+            let is_histogram = metric.kind == MetricKind::Histogram;
+            assert_eq!(
+                metric.buckets != Buckets::None,
+                is_histogram,
+                "{}",
+                metric.name
+            );
+        }
+    }
+
+    /// Cells of the format families are numbered by the enum's own values.
+    #[test]
+    fn positions_match() {
+        for (position, format) in ImageFormat::ALL.into_iter().enumerate() {
+            assert_eq!(format as usize, position, "{format}");
+        }
+        assert_eq!(Verb::Get.index(), 0);
+    }
+
+    #[test]
+    fn recording_without_a_recorder_does_nothing() {
+        // Whichever test comes first; neither order may panic.
+        cache_hit(CacheKind::Memory);
+        status(9999);
+        let before = REQUESTS_IN_PROGRESS.load(Ordering::Relaxed);
+        let guard = InProgress::requests();
+        assert!(REQUESTS_IN_PROGRESS.load(Ordering::Relaxed) > before.saturating_sub(1));
+        drop(guard);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn process_metrics_are_plausible() {
+        let mut text = String::new();
+        process::render(&mut text);
+        for (name, kind, _) in PROCESS_METRICS {
+            assert!(
+                text.contains(&format!("# TYPE {name} {kind}\n{name} ")),
+                "{name} in {text}"
+            );
+        }
+    }
+}

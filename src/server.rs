@@ -14,12 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::ResultCache;
 use crate::config::cache::CacheType;
-use crate::config::monitoring::MetricsBind;
 use crate::config::processing::VectorMode;
 use crate::config::{Config, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
 use crate::monitoring::{self, CacheKind, CacheState, Facts};
 use crate::options::Parser;
 use crate::service::Images;
@@ -37,7 +36,7 @@ pub enum StartError {
     /// A listening socket could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The metrics listener equals the main one, or its buckets are unusable.
+    /// The histogram buckets are unusable.
     #[error("metrics: {0}")]
     Metrics(String),
     /// The system gave no thread, or no signal handler.
@@ -186,7 +185,13 @@ impl Server {
         let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
         let metrics = start_metrics(config, &components.facts)?;
         let addr = listener.local_addr();
-        let app = Arc::new(App::new(config, components.images, components.health));
+        let settings = Settings {
+            server: server.clone(),
+            delivery: config.delivery.clone(),
+            negotiation: config.processing.negotiation,
+            client_hints: config.processing.client_hints,
+        };
+        let app = Arc::new(App::new(&settings, components.images, components.health));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -255,13 +260,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
 }
 
 fn start_metrics(config: &Config, facts: &Facts) -> Result<Option<MetricsServer>, StartError> {
-    if let MetricsBind::Explicit(address) = &config.monitoring.bind
-        && *address == config.server.bind
-    {
-        let text = "can't use the same address for the main server and for metrics";
-        return Err(StartError::Metrics(text.to_owned()));
-    }
-    let Some(listener) = metrics::bind(&config.monitoring)? else {
+    let Some(listener) = metrics::bind(&config.monitoring, &config.server.bind)? else {
         return Ok(None);
     };
     monitoring::register_metrics(&config.monitoring, facts).map_err(StartError::Metrics)?;

@@ -2,6 +2,9 @@
 //!
 //! hyper has neither an idle timeout apart from its head timeout nor a write timeout, and it drops the connection of a
 //! client that has shut down its sending side. [`Tracked`] supplies all three. Rule: `spec/http.md` sections 1 and 16.
+//!
+//! What remains of the library's own limits: a target above 65,534 bytes is answered 414, folded header lines and HTTP/1.2
+//! 400, and above 8,192 header lines 431.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -19,6 +22,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::target::{Scanner, Swap};
 
 /// Body of every response.
 pub(super) type ResponseBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -144,6 +149,7 @@ struct State {
     unread: bool,
     reader: Option<Waker>,
     finish: Option<Box<dyn Send>>,
+    scanner: Scanner,
 }
 
 impl Exchange {
@@ -163,6 +169,7 @@ impl Exchange {
                 unread: true,
                 reader: None,
                 finish: None,
+                scanner: Scanner::new(),
             }),
         }
     }
@@ -189,6 +196,11 @@ impl Exchange {
         self.lock().finish = Some(Box::new(finish));
     }
 
+    /// The bytes of the current target that the parser was not shown.
+    pub(super) fn take_swaps(&self) -> Vec<Swap> {
+        self.lock().scanner.take()
+    }
+
     fn begin(&self) {
         let mut state = self.lock();
         state.phase = Phase::Body;
@@ -211,14 +223,16 @@ impl Exchange {
         state.deadline = state.deadline.map(|d| d.min(limit));
     }
 
-    fn received(&self) {
+    fn received(&self, bytes: &mut [u8]) {
         let mut state = self.lock();
         if state.phase == Phase::Idle {
+            state.scanner.expect_head();
             state.phase = Phase::Head;
             state.unread = true;
             state.read_deadline = Instant::now() + self.timeouts.read;
             state.deadline = Some(state.read_deadline);
         }
+        state.scanner.pass(bytes);
     }
 
     /// Whether the end of the client's side is to be kept from hyper, which would drop the running exchange.
@@ -280,7 +294,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &result {
-            Poll::Ready(Ok(())) if buf.filled().len() > before => self.exchange.received(),
+            Poll::Ready(Ok(())) if buf.filled().len() > before => {
+                let received = buf.filled_mut().get_mut(before..).unwrap_or_default();
+                self.exchange.received(received);
+            }
             Poll::Ready(Ok(())) if self.exchange.hide_end(cx.waker()) => return Poll::Pending,
             Poll::Ready(Err(_)) => self.exchange.closed.cancel(),
             _ => {}

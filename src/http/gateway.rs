@@ -5,7 +5,9 @@
 //! `spec/http.md` sections 1, 2 and 8.1.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,16 +15,17 @@ use futures_util::FutureExt;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
 };
-use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::timeout_at;
 
 use super::connection::{Exchange, ResponseBody};
 use super::endpoint::Endpoint;
-use super::request::{Facts, RequestContext, client_ip, request_id, target};
+use super::request::{Facts, RequestContext, client_ip, request_id};
 use super::response::header_value;
+use super::target::{Swap, restore};
 use super::{App, log};
 use crate::error::{Error, Kind};
 use crate::monitoring::{self, InProgress, Route, Verb};
@@ -49,7 +52,8 @@ where
         return bad_request(reason);
     }
     let (head, body) = request.into_parts();
-    let endpoint = app.routes.endpoint(&head.method, head.uri.path());
+    let (target, raw_path) = target(&head.uri, &exchange.take_swaps());
+    let endpoint = app.routes.endpoint(&head.method, &raw_path);
     let started = Instant::now();
     exchange.hold(Finish::new(Verb::from(&head.method), endpoint, started));
     let complete = drop_body(&head.headers, body, &exchange).await;
@@ -60,7 +64,8 @@ where
         let context = RequestContext::new(Facts {
             id: request_id(&head.headers),
             client_ip: client_ip(&head.headers, peer),
-            target: target(&head.uri),
+            target,
+            raw_path,
             method: head.method.clone(),
             endpoint,
             started,
@@ -103,16 +108,9 @@ where
         log::failed(context, &Error::new(Kind::RouteNotFound, detail));
     }
     match answer {
-        Ok(Ok(response)) => response.map(|body| {
-            body.map_frame(|frame| {
-                if let Some(data) = frame.data_ref() {
-                    monitoring::response_bytes(data.len().try_into().unwrap_or_default());
-                }
-                frame
-            })
-            .map_err(Into::into)
-            .boxed_unsync()
-        }),
+        Ok(Ok(response)) => {
+            response.map(|body| Counted(body.map_err(Into::into).boxed_unsync()).boxed_unsync())
+        }
         Ok(Err(never)) => match never {},
         Err(_panic) => {
             log::failed(
@@ -128,6 +126,16 @@ where
     }
 }
 
+/// The target as the client wrote it, and its path.
+fn target(uri: &Uri, swaps: &[Swap]) -> (String, String) {
+    let (None, Some(target)) = (uri.scheme(), uri.path_and_query()) else {
+        return (uri.to_string(), uri.path().to_owned());
+    };
+    let target = restore(target.as_str(), swaps);
+    let path = target.split('?').next().unwrap_or_default().to_owned();
+    (target, path)
+}
+
 fn common_headers(headers: &mut HeaderMap, app: &App, context: &RequestContext) {
     headers.insert(SERVER, app.server_name.clone());
     headers.insert(
@@ -140,7 +148,9 @@ fn common_headers(headers: &mut HeaderMap, app: &App, context: &RequestContext) 
 
 /// What hyper lets pass although it is malformed.
 fn check<B>(request: &Request<B>) -> Result<(), &'static str> {
-    if !has_valid_escapes(request.uri().path()) {
+    let uri = request.uri();
+    let is_authority = uri.scheme().is_none() && uri.authority().is_some();
+    if !has_valid_escapes(uri.path()) || (is_authority && *request.method() != Method::CONNECT) {
         return Err("");
     }
     let mut hosts = request.headers().get_all(HOST).iter();
@@ -212,6 +222,35 @@ async fn drop_body(headers: &HeaderMap, mut body: Incoming, exchange: &Exchange)
 fn full(text: &str) -> ResponseBody {
     let body = Full::new(Bytes::copy_from_slice(text.as_bytes()));
     body.map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A response body whose bytes are counted. `map_frame` would lose the length.
+struct Counted(ResponseBody);
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = <ResponseBody as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = Pin::new(&mut self.0).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            monitoring::response_bytes(data.len() as u64);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
 }
 
 /// Records the duration when the last byte has been handed to the kernel or the connection is gone.

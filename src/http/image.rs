@@ -18,12 +18,7 @@ use crate::monitoring::{self, InProgress, Reason, Span};
 use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse};
 
 /// Answers one image request.
-pub(super) async fn image(
-    app: Arc<App>,
-    context: RequestContext,
-    raw_path: warp::path::FullPath,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: HeaderMap) -> Response {
     monitoring::request_started();
     let mut outcome = Outcome {
         context: &context,
@@ -34,7 +29,7 @@ pub(super) async fn image(
         .iter()
         .any(|line| String::from_utf8_lossy(line.as_bytes()).contains("text/html"));
     let answer = match authorize(&headers, &app.secret) {
-        Ok(()) => run(&app, &context, raw_path.as_str(), headers).await,
+        Ok(()) => run(&app, &context, headers).await,
         Err(error) => Err(error),
     };
     let response = match answer {
@@ -54,13 +49,12 @@ pub(super) async fn image(
 async fn run(
     app: &App,
     context: &RequestContext,
-    raw_path: &str,
     headers: HeaderMap,
 ) -> Result<ImageResponse, Error> {
     let features = client_features(&headers, app.negotiation, app.client_hints);
     let deadline = tokio::time::Instant::from_std(context.started) + app.timeout;
     let request = ImageRequest {
-        target: app.routes.image_target(raw_path).to_owned(),
+        target: app.routes.image_target(&context.raw_path).to_owned(),
         headers,
         features,
         deadline: Some(deadline),

@@ -17,6 +17,9 @@ pub enum BindError {
     /// The address cannot be understood or resolved.
     #[error("invalid address {0:?}")]
     Address(String),
+    /// The metrics listener has the address of the main one.
+    #[error("metrics and images cannot both be served on {0}")]
+    Same(String),
     /// The system refused.
     #[error("cannot listen on {address}: {source}")]
     Io {

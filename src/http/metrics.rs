@@ -38,12 +38,12 @@ pub struct MetricsServer {
     ended: oneshot::Receiver<()>,
 }
 
-/// Binds as configured, after the main listener. The default address only warns when it is taken, because an imgproxy
-/// user may serve images there.
+/// Binds as configured, after the main listener, whose address as written is `main`. The default address only warns when
+/// it is taken, because an imgproxy user may serve images there.
 ///
 /// # Errors
-/// [`BindError`] for an explicit address.
-pub fn bind(config: &MonitoringConfig) -> Result<Option<MetricsListener>, BindError> {
+/// [`BindError`] for an explicit address: taken, wrong, or equal to `main`.
+pub fn bind(config: &MonitoringConfig, main: &str) -> Result<Option<MetricsListener>, BindError> {
     match &config.bind {
         MetricsBind::Off => Ok(None),
         MetricsBind::Default => match bind_tcp(Network::Tcp, DEFAULT_ADDRESS, false) {
@@ -53,6 +53,7 @@ pub fn bind(config: &MonitoringConfig) -> Result<Option<MetricsListener>, BindEr
                 Ok(None)
             }
         },
+        MetricsBind::Explicit(address) if address == main => Err(BindError::Same(address.clone())),
         MetricsBind::Explicit(address) => {
             bind_tcp(Network::Tcp, address, false).map(|listener| Some(MetricsListener(listener)))
         }

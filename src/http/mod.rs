@@ -18,6 +18,9 @@ mod pages;
 mod request;
 mod response;
 pub mod serve;
+mod target;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,8 +30,8 @@ use http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use crate::config::Config;
 use crate::config::processing::Negotiation;
+use crate::config::{DeliveryConfig, ServerConfig};
 use crate::service::Images;
 use endpoint::{Endpoint, RouteTable};
 use request::RequestContext;
@@ -58,36 +61,46 @@ impl std::fmt::Debug for App {
     }
 }
 
+/// The settings of the HTTP surface.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Listener, timeouts, routes.
+    pub server: ServerConfig,
+    /// Response headers.
+    pub delivery: DeliveryConfig,
+    /// Which formats the `Accept` header may choose.
+    pub negotiation: Negotiation,
+    /// `ENABLE_CLIENT_HINTS`.
+    pub client_hints: bool,
+}
+
 impl App {
     /// Binds the use case to the configuration.
-    pub fn new(config: &Config, images: Arc<dyn Images>, health: HealthProbe) -> Self {
+    pub fn new(settings: &Settings, images: Arc<dyn Images>, health: HealthProbe) -> Self {
+        let server = &settings.server;
         Self {
             images,
             health,
             routes: RouteTable {
-                prefix: config.server.path_prefix.clone(),
-                health_check_path: config.server.health_check_path.clone(),
+                prefix: server.path_prefix.clone(),
+                health_check_path: server.health_check_path.clone(),
             },
-            writer: Writer::new(config),
-            negotiation: config.processing.negotiation,
-            client_hints: config.processing.client_hints,
-            timeout: config.server.timeout,
-            secret: config.server.secret.clone(),
-            server_name: header_value(&config.server.server_name),
+            writer: Writer::new(settings),
+            negotiation: settings.negotiation,
+            client_hints: settings.client_hints,
+            timeout: server.timeout,
+            secret: server.secret.clone(),
+            server_name: header_value(&server.server_name),
         }
     }
 }
 
 /// The routes of `spec/http.md` section 3. [`gateway`] has decided which one it is; each filter takes its own.
 fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
-    let with_app = {
-        let app = Arc::clone(&app);
-        warp::any().map(move || Arc::clone(&app))
-    };
+    let with_app = warp::any().map(move || Arc::clone(&app));
     let image = on(Endpoint::Image)
         .and(with_app.clone())
         .and(warp::ext::get::<RequestContext>())
-        .and(warp::path::full())
         .and(warp::header::headers_cloned())
         .then(image::image);
     let always = on(Endpoint::Always)

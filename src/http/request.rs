@@ -1,10 +1,11 @@
 //! What is read from a request before its route runs: identity, the client's address, the client's abilities.
 //! Rules: `spec/http.md` sections 2 and 10.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method};
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,8 @@ pub(super) struct Facts {
     pub(super) method: Method,
     /// Target as received, for the log.
     pub(super) target: String,
+    /// Path part of the target, undecoded.
+    pub(super) raw_path: String,
     /// Which route answers.
     pub(super) endpoint: Endpoint,
     /// When the request was complete.
@@ -105,14 +108,6 @@ pub(super) fn vary(negotiation: Negotiation, client_hints: bool) -> Option<&'sta
     }
 }
 
-/// The target as the client wrote it, as far as the HTTP library keeps it.
-pub(super) fn target(uri: &Uri) -> String {
-    match (uri.scheme(), uri.path_and_query()) {
-        (None, Some(target)) => target.as_str().to_owned(),
-        _ => uri.to_string(),
-    }
-}
-
 fn is_request_id(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     !text.is_empty() && text.bytes().all(allowed)
@@ -161,14 +156,11 @@ fn is_refused(entry: &str) -> bool {
         })
 }
 
-fn hint<T: std::str::FromStr>(
+fn hint<T: FromStr + Copy>(
     headers: &HeaderMap,
     names: [&str; 2],
     valid: impl Fn(T) -> bool,
-) -> Option<T>
-where
-    T: Copy,
-{
+) -> Option<T> {
     names
         .iter()
         .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<T>().ok())
@@ -287,7 +279,8 @@ mod tests {
 
     #[test]
     fn hints_only_where_enabled_and_in_range() {
-        let rows: [(&[(&str, &str)], Option<f64>, Option<u32>); 6] = [
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<f64>, Option<u32>);
+        let rows: [Row<'_>; 6] = [
             (&[("dpr", "2"), ("width", "300")], Some(2.0), Some(300)),
             (&[("sec-ch-dpr", "1.5"), ("dpr", "2")], Some(1.5), None),
             (&[("sec-ch-dpr", "9"), ("dpr", "2")], Some(2.0), None),

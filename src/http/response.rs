@@ -19,9 +19,8 @@ use warp::Reply;
 use warp::reply::Response;
 
 use super::request::vary;
-use super::{caching, disposition, error_page};
-use crate::config::processing::Negotiation;
-use crate::config::{Config, DeliveryConfig};
+use super::{Settings, caching, disposition, error_page};
+use crate::config::DeliveryConfig;
 use crate::error::{Error, Kind};
 use crate::service::{Body, CacheStatus, ImageResponse, ReplyKind, Sizes, validators};
 
@@ -46,16 +45,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(config: &Config) -> Self {
-        let negotiation: Negotiation = config.processing.negotiation;
-        let client_hints = config.processing.client_hints;
-        let origin = &config.server.allow_origin;
+    pub(super) fn new(settings: &Settings) -> Self {
+        let vary = vary(settings.negotiation, settings.client_hints);
+        let origin = &settings.server.allow_origin;
         Self {
-            delivery: config.delivery.clone(),
-            vary: vary(negotiation, client_hints).map(HeaderValue::from_static),
-            client_hints,
+            delivery: settings.delivery.clone(),
+            vary: vary.map(HeaderValue::from_static),
+            client_hints: settings.client_hints,
             allow_origin: (!origin.is_empty()).then(|| header_value(origin)),
-            development_errors: config.server.development_errors,
+            development_errors: settings.server.development_errors,
         }
     }
 

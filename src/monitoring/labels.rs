@@ -1,6 +1,10 @@
 //! Closed sets of label values. Rule: `spec/monitoring.md` B3. No label holds anything else taken from a request.
 
 use http::Method;
+use metrics::Label;
+
+use crate::error::Category;
+use crate::format::ImageFormat;
 
 /// Declares a label: a closed enum with its texts in one place.
 macro_rules! label {
@@ -165,4 +169,79 @@ label! {
         /// The client went away.
         Cancelled => "cancelled",
     }
+}
+
+// Label sets by cell, for the families whose cells are numbered: see `Handles`.
+
+pub(super) fn http_labels(index: usize) -> Vec<Label> {
+    let verb = Verb::ALL
+        .get(index / Route::ALL.len())
+        .map_or("", |v| v.label());
+    let route = Route::ALL
+        .get(index % Route::ALL.len())
+        .map_or("", |r| r.label());
+    vec![Label::new("method", verb), Label::new("path", route)]
+}
+
+pub(super) fn format_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "format",
+        ImageFormat::ALL.get(index).map_or("", |f| f.name()),
+    )]
+}
+
+pub(super) fn fetched_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "status",
+        if index == 0 { "success" } else { "error" },
+    )]
+}
+
+pub(super) fn cache_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "cache_type",
+        CacheKind::ALL.get(index).map_or("", |c| c.label()),
+    )]
+}
+
+pub(super) fn status_labels(index: usize) -> Vec<Label> {
+    vec![Label::new("status", format!("{index:03}"))]
+}
+
+pub(super) fn error_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "type",
+        Category::ALL.get(index).map_or("", |c| c.label()),
+    )]
+}
+
+pub(super) fn span_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "span",
+        Span::ALL.get(index).map_or("", |s| s.label()),
+    )]
+}
+
+pub(super) fn reason_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "reason",
+        Reason::ALL.get(index).map_or("", |r| r.label()),
+    )]
+}
+
+pub(super) fn scheme_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "scheme",
+        Scheme::ALL.get(index).map_or("", |s| s.label()),
+    )]
+}
+
+pub(super) fn source_fetch_labels(index: usize) -> Vec<Label> {
+    let outcomes = FetchOutcome::ALL.len();
+    let outcome = FetchOutcome::ALL
+        .get(index % outcomes)
+        .map_or("", |o| o.label());
+    let mut labels = scheme_labels(index / outcomes);
+    labels.push(Label::new("outcome", outcome));
+    labels
 }

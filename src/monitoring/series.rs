@@ -1,0 +1,225 @@
+//! The handles of every family, and which of them exist from the start. Rule: `spec/monitoring.md` B4.
+
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use metrics::{Counter, Gauge, Histogram, Label};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::labels::{self, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
+use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
+use super::{
+    CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, QUEUE_PROBE, REQUESTS_IN_PROGRESS, VIPS_PROBE,
+    WORKERS, table,
+};
+use crate::config::MonitoringConfig;
+use crate::error::Category;
+use crate::format::ImageFormat;
+
+pub(super) struct Series {
+    pub(super) handle: PrometheusHandle,
+    pub(super) http: Handles<Histogram>,
+    pub(super) processing: Handles<Histogram>,
+    pub(super) processed: Handles<Counter>,
+    pub(super) fetch_duration: Histogram,
+    pub(super) fetched: Handles<Counter>,
+    pub(super) cache_hits: Handles<Counter>,
+    pub(super) cache_misses: Handles<Counter>,
+    pub(super) status: Handles<Counter>,
+    pub(super) image_status: Option<Handles<Counter>>,
+    pub(super) requests: Counter,
+    pub(super) errors: Handles<Counter>,
+    pub(super) request_duration: Histogram,
+    pub(super) spans: Handles<Histogram>,
+    pub(super) source_fetches: Handles<Counter>,
+    pub(super) source_bytes: Handles<Counter>,
+    pub(super) response_bytes: Counter,
+    pub(super) collapsed: Counter,
+    pub(super) rejected: Handles<Counter>,
+    pub(super) ssrf_blocked: Counter,
+    pub(super) cache_entries: Handles<Gauge>,
+    pub(super) cache_bytes: Handles<Gauge>,
+    pub(super) cache_evictions: Handles<Counter>,
+    /// Gauges set at scrape time, in the order of [`Series::refresh`].
+    pub(super) workers: Gauge,
+    pub(super) requests_in_progress: Gauge,
+    pub(super) images_in_progress: Gauge,
+    pub(super) utilization: Gauge,
+    pub(super) queue_length: Gauge,
+    pub(super) vips: [[Gauge; 2]; 3],
+}
+
+impl Series {
+    pub(super) fn new(config: &MonitoringConfig, facts: &Facts) -> Result<Self, String> {
+        let registry = Registry::new(config)?;
+        let caches = || facts.caches.iter().map(|c| c.index());
+        let formats = || facts.formats.iter().map(|f| *f as usize);
+        let statuses = || INITIAL_STATUSES.iter().map(|s| usize::from(*s));
+        let verbs = Verb::ALL.len() * Route::ALL.len();
+        let build = registry.gauge(
+            &table::BUILD_INFO,
+            vec![
+                Label::new("version", env!("CARGO_PKG_VERSION")),
+                Label::new(
+                    "revision",
+                    option_env!("IMGFORGE_REVISION").unwrap_or("unknown"),
+                ),
+                Label::new("libvips", facts.libvips.clone()),
+            ],
+        );
+        build.set(1.0);
+        super::set_workers(facts.workers.try_into().unwrap_or(u64::MAX));
+        let gauge = |metric| registry.gauge(metric, Vec::new());
+        Ok(Self {
+            handle: registry.handle(),
+            // GET is Verb 0, so its routes are the first cells.
+            http: registry
+                .histograms(&table::HTTP_DURATION, verbs, labels::http_labels)
+                .create(0..Route::ALL.len()),
+            processing: registry
+                .histograms(
+                    &table::PROCESSING_DURATION,
+                    ImageFormat::ALL.len(),
+                    labels::format_labels,
+                )
+                .create(formats()),
+            processed: registry
+                .counters(
+                    &table::PROCESSED,
+                    ImageFormat::ALL.len(),
+                    labels::format_labels,
+                )
+                .create(formats()),
+            fetch_duration: registry.histogram(&table::FETCH_DURATION, Vec::new()),
+            fetched: registry
+                .counters(&table::FETCHED, 2, labels::fetched_labels)
+                .create(0..2),
+            cache_hits: registry
+                .counters(
+                    &table::CACHE_HITS,
+                    CacheKind::ALL.len(),
+                    labels::cache_labels,
+                )
+                .create(caches()),
+            cache_misses: registry
+                .counters(
+                    &table::CACHE_MISSES,
+                    CacheKind::ALL.len(),
+                    labels::cache_labels,
+                )
+                .create(caches()),
+            status: registry
+                .counters(&table::STATUS_CODES, 1000, labels::status_labels)
+                .create(statuses()),
+            image_status: (!config.namespace.is_empty()).then(|| {
+                registry
+                    .counters(&NAMESPACED_STATUS_CODES, 1000, labels::status_labels)
+                    .create(statuses())
+            }),
+            requests: registry.counter(&table::REQUESTS, Vec::new()),
+            errors: registry
+                .counters(&table::ERRORS, Category::ALL.len(), labels::error_labels)
+                .create(0..Category::ALL.len()),
+            request_duration: registry.histogram(&table::REQUEST_DURATION, Vec::new()),
+            spans: registry
+                .histograms(&table::SPAN_DURATION, Span::ALL.len(), labels::span_labels)
+                .create(0..Span::ALL.len()),
+            source_fetches: registry.counters(
+                &table::SOURCE_FETCHES,
+                Scheme::ALL.len() * FetchOutcome::ALL.len(),
+                labels::source_fetch_labels,
+            ),
+            source_bytes: registry
+                .counters(
+                    &table::SOURCE_BYTES,
+                    Scheme::ALL.len(),
+                    labels::scheme_labels,
+                )
+                .create(0..Scheme::ALL.len()),
+            response_bytes: registry.counter(&table::RESPONSE_BYTES, Vec::new()),
+            collapsed: registry.counter(&table::COLLAPSED, Vec::new()),
+            rejected: registry
+                .counters(&table::REJECTED, Reason::ALL.len(), labels::reason_labels)
+                .create(0..Reason::ALL.len()),
+            ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
+            cache_entries: registry
+                .gauges(
+                    &table::CACHE_ENTRIES,
+                    CacheKind::ALL.len(),
+                    labels::cache_labels,
+                )
+                .create(caches()),
+            cache_bytes: registry
+                .gauges(
+                    &table::CACHE_BYTES,
+                    CacheKind::ALL.len(),
+                    labels::cache_labels,
+                )
+                .create(caches()),
+            cache_evictions: registry
+                .counters(
+                    &table::CACHE_EVICTIONS,
+                    CacheKind::ALL.len(),
+                    labels::cache_labels,
+                )
+                .create(caches()),
+            workers: gauge(&table::WORKERS),
+            requests_in_progress: gauge(&table::REQUESTS_IN_PROGRESS),
+            images_in_progress: gauge(&table::IMAGES_IN_PROGRESS),
+            utilization: gauge(&table::UTILIZATION),
+            queue_length: gauge(&table::QUEUE_LENGTH),
+            vips: [
+                [gauge(&table::VIPS_TRACKED_MEM), gauge(&table::VIPS_MEMORY)],
+                [
+                    gauge(&table::VIPS_TRACKED_HIGHWATER),
+                    gauge(&table::VIPS_MAX_MEMORY),
+                ],
+                [
+                    gauge(&table::VIPS_TRACKED_ALLOCS),
+                    gauge(&table::VIPS_ALLOCS),
+                ],
+            ],
+        })
+    }
+
+    pub(super) fn refresh(&self) {
+        let (workers, requests) = (load(&WORKERS), load(&REQUESTS_IN_PROGRESS));
+        self.workers.set(workers);
+        self.requests_in_progress.set(requests);
+        self.images_in_progress.set(load(&IMAGES_IN_PROGRESS));
+        self.utilization.set(requests / workers.max(1.0) * 100.0);
+        if let Some(probe) = &*QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.queue_length.set(float(probe()));
+        }
+        let probe = *VIPS_PROBE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (memory, highwater, allocs) = probe.map_or((0, 0, 0), |probe| probe());
+        for (pair, value) in self.vips.iter().zip([memory, highwater, allocs]) {
+            pair.iter().for_each(|gauge| gauge.set(float(value)));
+        }
+        if let Some((kind, probe)) = &*CACHE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
+            let state = probe();
+            self.cache_entries
+                .record(kind.index(), |g| g.set(float(state.entries)));
+            self.cache_bytes
+                .record(kind.index(), |g| g.set(float(state.bytes)));
+            self.cache_evictions
+                .record(kind.index(), |c| c.absolute(state.evictions));
+        }
+    }
+}
+
+fn load(count: &AtomicU64) -> f64 {
+    float(count.load(Ordering::Relaxed))
+}
+
+/// Exact up to 2^53, which no gauge here reaches.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are doubles in the exposition format"
+)]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+/// Rule: `spec/monitoring.md` B4.
+const INITIAL_STATUSES: &[u16] = &[200, 304, 400, 403, 404, 422, 429, 499, 500, 503, 504];
