@@ -13,7 +13,7 @@ DASHBOARD = ROOT / "grafana" / "dashboards" / "imgforge-dashboard.json"
 PROVISIONING = ROOT / "grafana" / "provisioning"
 COMPOSE = ROOT / "compose" / "docker-compose.yml"
 DOCS = ROOT / "docs" / "monitoring.md"
-METRICS_SOURCE = ROOT / "src" / "monitoring.rs"
+METRICS_SOURCES = [ROOT / "src" / "monitoring.rs", *sorted((ROOT / "src" / "monitoring").glob("*.rs"))]
 
 # Metrics that Prometheus makes itself.
 OWN_METRICS = {"up"}
