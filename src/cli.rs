@@ -1,1 +1,353 @@
-//! Command line.
+//! The command line: which command was meant, and everything but serving. Rule: `spec/configuration.md` section 8.
+
+mod health;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::var::DefaultValue;
+use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
+use crate::{docgen, logging};
+
+/// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
+pub fn run<E: Error>(args: &[String], serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
+    let result = match parse(args) {
+        Ok(Command::Serve { ignored }) => return start(ignored, serve),
+        Ok(Command::Health) => health::run(&ProcessEnv),
+        Ok(Command::Version) => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Config) => print_config(),
+        Ok(Command::Docs { check }) => docs(Path::new("."), check),
+        Ok(Command::Help { long }) => print(&help(long)),
+        Err(Usage { message, code }) => {
+            complain(&format!("{message}\n\n{USAGE}"));
+            return ExitCode::from(code);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            complain(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the arguments ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Command {
+    /// Run the server. imgproxy does so on words that it does not know, which is kept, with a warning.
+    Serve { ignored: Option<String> },
+    /// Ask a running server how it is.
+    Health,
+    /// Print the version.
+    Version,
+    /// Print the effective configuration.
+    Config,
+    /// Write or compare the generated documentation.
+    Docs { check: bool },
+    /// Explain the program; `long` lists the variables.
+    Help { long: bool },
+}
+
+/// A mistake in the arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Usage {
+    message: String,
+    code: u8,
+}
+
+fn parse(args: &[String]) -> Result<Command, Usage> {
+    let mut words = Vec::new();
+    let mut check = false;
+    let mut version = false;
+    let mut rest = args.iter().map(String::as_str);
+    for arg in rest.by_ref() {
+        match arg {
+            "--" => break,
+            "-h" => return Ok(Command::Help { long: false }),
+            "-help" | "--help" => return Ok(Command::Help { long: true }),
+            "--version" | "-V" if words.is_empty() => version = true,
+            "--check" if words.first() == Some(&"docs") => check = true,
+            flag if flag.starts_with('-') && flag.len() > 1 => {
+                return Err(Usage {
+                    message: format!("unknown flag: {flag}"),
+                    code: 1,
+                });
+            }
+            word => words.push(word),
+        }
+    }
+    words.extend(rest);
+    if version {
+        return Ok(Command::Version);
+    }
+    let second = words.get(1).copied();
+    let command = match words.first().copied() {
+        None => return Ok(Command::Serve { ignored: None }),
+        Some("help" | "h") => {
+            return match second {
+                None => Ok(Command::Help { long: true }),
+                Some(word) if COMMANDS.contains(&word) => Ok(Command::Help { long: false }),
+                Some(word) => Err(Usage {
+                    message: format!("no help for: {word}"),
+                    code: 3,
+                }),
+            };
+        }
+        Some("health") => Command::Health,
+        Some("version") => Command::Version,
+        Some("config") => Command::Config,
+        Some("docs") => Command::Docs { check },
+        Some(word) => {
+            return Ok(Command::Serve {
+                ignored: Some(word.to_owned()),
+            });
+        }
+    };
+    match second {
+        Some("help" | "h") => Ok(Command::Help { long: false }),
+        _ => Ok(command),
+    }
+}
+
+fn start<E: Error>(
+    ignored: Option<String>,
+    serve: impl FnOnce(Config) -> Result<(), E>,
+) -> ExitCode {
+    let env = ProcessEnv;
+    let (config, warnings) = match Config::load(&env) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            logging::init(&LogConfig::load_leniently(&env));
+            if let [only] = errors.0.as_slice() {
+                logging::critical(&only.to_string());
+            } else {
+                for error in &errors.0 {
+                    tracing::error!("{error}");
+                }
+                let count = errors.0.len();
+                logging::critical(&format!(
+                    "the configuration has {count} mistakes, not starting"
+                ));
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    logging::init(&config.logging);
+    if let Some(word) = ignored {
+        tracing::warn!(word, "unknown command ignored, starting the server");
+    }
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logging::critical(&chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Some errors repeat their cause in their own text.
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn print_config() -> Result<(), String> {
+    let (sections, warnings) = effective(&ProcessEnv).map_err(|e| e.to_string())?;
+    for warning in warnings {
+        complain(&warning.to_string());
+    }
+    let mut text = String::new();
+    for SectionSettings { title, settings } in sections {
+        let _ = writeln!(text, "# {title}");
+        for Setting {
+            name,
+            value,
+            is_set,
+        } in settings
+        {
+            let value = if value.contains(char::is_control) {
+                format!("{value:?}")
+            } else {
+                value
+            };
+            let mark = if is_set { "" } else { "  # default" };
+            let _ = writeln!(text, "{name}={value}{mark}");
+        }
+        text.push('\n');
+    }
+    print(&text)
+}
+
+/// Writes the generated files below `root`, or says which of them are not current.
+fn docs(root: &Path, check: bool) -> Result<(), String> {
+    let mut stale = Vec::new();
+    for document in docgen::documents() {
+        let path = root.join(document.path);
+        if std::fs::read_to_string(&path).is_ok_and(|old| old == document.text) {
+            continue;
+        }
+        if check {
+            stale.push(document.path);
+            continue;
+        }
+        let write = || {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::write(&path, &document.text)
+        };
+        write().map_err(|e| format!("can't write {}: {e}", path.display()))?;
+    }
+    if stale.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "not current, run `imgforge docs`: {}",
+            stale.join(", ")
+        ))
+    }
+}
+
+fn help(long: bool) -> String {
+    let mut text = format!("imgforge {}\n\n{USAGE}", env!("CARGO_PKG_VERSION"));
+    if !long {
+        text.push_str("\n`imgforge --help` lists the variables.\n");
+        return text;
+    }
+    text.push_str("\nVariables, with their defaults (docs/configuration.md explains them):\n");
+    for section in SECTIONS {
+        let _ = writeln!(text, "\n{}:", section.title);
+        for var in section.vars {
+            let (DefaultValue::Text(default) | DefaultValue::Computed(default)) = var.default;
+            let name = var.documented_name();
+            let _ = writeln!(text, "  {name:<44} {default}");
+        }
+    }
+    text
+}
+
+/// Standard output; that nobody reads it is no mistake.
+fn print(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// Standard error; there is nowhere to report a failure to.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+const COMMANDS: [&str; 6] = ["help", "h", "health", "version", "config", "docs"];
+
+const USAGE: &str = "\
+Usage: imgforge [command]
+
+Without a command the server runs. It is configured by environment variables.
+
+Commands:
+  health          ask the running server for its health; exit code 0 if it is well
+  version         print the version (also --version, -V)
+  config          print the effective configuration, secrets hidden
+  docs [--check]  write the generated documentation, or only check that it is current
+  help            print this text (also -h, --help)
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, u8> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&args).map_err(|usage| usage.code)
+    }
+
+    #[test]
+    fn command_lines() {
+        let help = |long| Ok(Command::Help { long });
+        for (line, expected) in [
+            ("", Ok(Command::Serve { ignored: None })),
+            (
+                "serve-please",
+                Ok(Command::Serve {
+                    ignored: Some("serve-please".into()),
+                }),
+            ),
+            ("health", Ok(Command::Health)),
+            ("version", Ok(Command::Version)),
+            ("version more words", Ok(Command::Version)),
+            ("--version", Ok(Command::Version)),
+            ("-V", Ok(Command::Version)),
+            ("config", Ok(Command::Config)),
+            ("docs", Ok(Command::Docs { check: false })),
+            ("docs --check", Ok(Command::Docs { check: true })),
+            ("help", help(true)),
+            ("h", help(true)),
+            ("-help", help(true)),
+            ("--help", help(true)),
+            ("-h", help(false)),
+            ("help version", help(false)),
+            ("health -h", help(false)),
+            ("health help", help(false)),
+            ("help nothing", Err(3)),
+            ("--no-such-flag", Err(1)),
+            ("-z", Err(1)),
+            ("-v", Err(1)),
+            ("version --no-such-flag", Err(1)),
+            ("--check", Err(1)),
+            ("health --check", Err(1)),
+        ] {
+            assert_eq!(parsed(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn help_names_everything() {
+        let text = help(true);
+        for var in crate::config::vars() {
+            assert!(text.contains(&var.documented_name()), "{}", var.name);
+        }
+        for command in ["health", "version", "config", "docs", "help"] {
+            assert!(help(false).contains(&format!("\n  {command}")), "{command}");
+        }
+    }
+
+    #[test]
+    fn documents_are_written_and_checked() {
+        let root = std::env::temp_dir().join(format!("imgforge-docs-{}", std::process::id()));
+        let message = docs(&root, true).unwrap_err();
+        assert!(message.contains("docs/configuration.md"), "{message}");
+        docs(&root, false).unwrap();
+        docs(&root, true).unwrap();
+        std::fs::write(root.join("docs/errors.md"), "old").unwrap();
+        assert!(docs(&root, true).unwrap_err().ends_with("docs/errors.md"));
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("can't listen")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("no such address"));
+        assert_eq!(chain(&error), "can't listen: no such address");
+    }
+}

@@ -1,2 +1,28 @@
 //! The imgforge server and its command line.
-fn main() {}
+
+use std::process::ExitCode;
+
+use imgforge::{cli, server};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    cli::run(&args, |config| -> Result<(), StartError> {
+        // Requests only; images are processed by threads of the server's own.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        Ok(runtime.block_on(server::run(config))?)
+    })
+}
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("can't start the runtime")]
+    Runtime(#[from] std::io::Error),
+    #[error(transparent)]
+    Server(#[from] server::StartError),
+}

@@ -1,18 +1,33 @@
 //! Configuration: one file per section, each a plain struct and the table of its variables.
 //! Rule: `spec/configuration.md`.
 
+pub mod assets;
 pub mod cache;
+pub mod datetime;
 pub mod delivery;
+mod dotenv;
+mod draft;
 pub mod env;
+pub mod errors;
 pub mod limits;
+mod lists;
+mod load;
 pub mod logging;
 pub mod monitoring;
+mod names;
 pub mod processing;
 pub mod server;
 pub mod source;
+mod types;
 pub mod url;
+pub mod var;
 pub mod workers;
 
+pub use self::assets::{AssetSource, AssetsConfig};
+pub use self::env::{Env, MapEnv, ProcessEnv};
+pub use self::errors::{ConfigError, ConfigErrors, Warning};
+pub use self::load::{SectionSettings, Setting, effective};
+pub use self::var::Var;
 pub use self::{
     cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
     monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
@@ -20,7 +35,10 @@ pub use self::{
 };
 
 /// The whole configuration; components receive their section, never this.
-#[derive(Clone, Debug)]
+///
+/// `Default` of this and of the sections is the blank form that the tables fill in, not the documented defaults: those
+/// are what [`Config::from_pairs`] gives for no pairs.
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Listener, timeouts, routes.
     pub server: ServerConfig,
@@ -34,6 +52,8 @@ pub struct Config {
     pub workers: WorkersConfig,
     /// Decoding, transforming, encoding.
     pub processing: ProcessingConfig,
+    /// Watermark and fallback image.
+    pub assets: AssetsConfig,
     /// Response headers.
     pub delivery: DeliveryConfig,
     /// Result cache.
@@ -42,4 +62,43 @@ pub struct Config {
     pub monitoring: MonitoringConfig,
     /// Log format and level.
     pub logging: LogConfig,
+}
+
+/// The variables of one section, for documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Heading.
+    pub title: &'static str,
+    /// Its variables, in the order of the documentation.
+    pub vars: &'static [Var],
+}
+
+/// Every variable, by section.
+pub const SECTIONS: &[Section] = &[
+    section("Environment file", env::VARS),
+    section("Server", server::VARS),
+    section("Workers", workers::VARS),
+    section("URLs, signatures, presets", url::VARS),
+    section("Limits", limits::VARS),
+    section("Sources", source::VARS),
+    section("Processing", processing::VARS),
+    section("Watermark and fallback image", assets::VARS),
+    section("Response headers", delivery::VARS),
+    section("Cache", cache::VARS),
+    section("Metrics", monitoring::VARS),
+    section("Logging", logging::VARS),
+];
+
+/// Every variable.
+pub fn vars() -> impl Iterator<Item = &'static Var> + Clone {
+    SECTIONS.iter().flat_map(|section| section.vars)
+}
+
+/// Names that older versions read and nothing reads any more, without prefix, and why.
+pub fn removed_names() -> &'static [(&'static str, &'static str)] {
+    names::REMOVED
+}
+
+const fn section(title: &'static str, vars: &'static [Var]) -> Section {
+    Section { title, vars }
 }

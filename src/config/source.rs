@@ -4,8 +4,16 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::draft::Draft;
+use super::errors::Warning;
+use super::lists::format::NETWORKS;
+use super::lists::networks;
+use super::types::format::{BOOL, INT, SECONDS, STRING};
+use super::types::{boolean, non_negative, positive_seconds, seconds};
+use super::var::{Blank, Invalid, Scope, Var};
+
 /// `spec/sources.md` sections 2 to 4.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SourceConfig {
     /// `USER_AGENT` with the version filled in.
     pub user_agent: String,
@@ -40,4 +48,121 @@ pub struct IpNetwork {
     pub address: IpAddr,
     /// Number of leading bits that count.
     pub prefix: u8,
+}
+
+pub(super) const VARS: &[Var] = &[
+    Var::new(
+        "USER_AGENT",
+        "imgforge/%current_version",
+        STRING,
+        "`User-Agent` of source requests; `%current_version` becomes the version of imgforge.",
+        |d, v| {
+            d.config.source.user_agent = v.replace("%current_version", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        },
+    )
+    .show(|c| c.source.user_agent.clone()),
+    Var::new(
+        "DOWNLOAD_TIMEOUT",
+        "5",
+        SECONDS,
+        "Time to fetch a source, from the connection to the last byte.",
+        |d, v| positive_seconds(v).map(|t| d.config.source.download_timeout = t),
+    ),
+    Var::new(
+        "MAX_REDIRECTS",
+        "10",
+        INT,
+        "How many redirects are followed; 0 refuses the first.",
+        |d, v| non_negative(v).map(|n| d.config.source.max_redirects = n),
+    ),
+    Var::new(
+        "CLIENT_KEEP_ALIVE_TIMEOUT",
+        "90",
+        SECONDS,
+        "How long an idle connection to a source stays open; 0 closes it after every request.",
+        |d, v| seconds(v).map(|t| d.config.source.client_keep_alive_timeout = t),
+    ),
+    Var::new(
+        "IGNORE_SSL_VERIFICATION",
+        "false",
+        BOOL,
+        "Accept any certificate of a source.",
+        |d, v| boolean(v).map(|b| d.config.source.ignore_ssl_verification = b),
+    ),
+    Var::new(
+        "ALLOW_LOOPBACK_SOURCE_ADDRESSES",
+        "false",
+        BOOL,
+        "Fetch from loopback and unspecified addresses.",
+        |d, v| boolean(v).map(|b| d.config.source.allow_loopback = b),
+    ),
+    Var::new(
+        "ALLOW_LINK_LOCAL_SOURCE_ADDRESSES",
+        "false",
+        BOOL,
+        "Fetch from link-local addresses, among them the metadata services of clouds.",
+        |d, v| boolean(v).map(|b| d.config.source.allow_link_local = b),
+    ),
+    Var::new(
+        "ALLOW_PRIVATE_SOURCE_ADDRESSES",
+        "true",
+        BOOL,
+        "Fetch from private addresses, 100.64.0.0/10 included.",
+        |d, v| boolean(v).map(|b| d.config.source.allow_private = b),
+    ),
+    Var::new(
+        "ALLOWED_SOURCE_NETWORKS",
+        "",
+        NETWORKS,
+        "Addresses that sources may always have, whatever the three switches say.",
+        |d, v| networks(v).map(|n| d.config.source.allowed_networks = n),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "DENIED_SOURCE_NETWORKS",
+        "",
+        NETWORKS,
+        "Addresses that sources may never have; wins over the allowed ones.",
+        |d, v| networks(v).map(|n| d.config.source.denied_networks = n),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "LOCAL_FILESYSTEM_ROOT",
+        "",
+        STRING,
+        "Folder that `local:///` URLs are read from. Not set, there are none.",
+        |d, v| {
+            let bad = |e: &dyn std::fmt::Display| {
+                Invalid::value(format!("cannot use local directory: {e}"))
+            };
+            let root = PathBuf::from(v);
+            if !std::fs::metadata(&root).map_err(|e| bad(&e))?.is_dir() {
+                return Err(bad(&"not a directory"));
+            }
+            d.config.source.local_root = Some(root);
+            Ok(())
+        },
+    ),
+    Var::new(
+        "SOURCE_URL_QUERY_SEPARATOR",
+        "?",
+        STRING,
+        "What divides path and query in source URLs other than HTTP. Set to nothing, there is no query. Blanks count.",
+        |d, v| {
+            d.config.source.query_separator = v.to_owned();
+            Ok(())
+        },
+    )
+    .blank(Blank::Kept),
+];
+
+/// Serving the whole file system is allowed, and hardly ever meant.
+pub(super) fn complete(draft: &mut Draft) {
+    if draft.config.source.local_root.as_deref() == Some(std::path::Path::new("/")) {
+        draft.warnings.push(Warning::Note(
+            "IMGPROXY_LOCAL_FILESYSTEM_ROOT is /: every file that imgforge can read is a source"
+                .to_owned(),
+        ));
+    }
 }

@@ -1,7 +1,15 @@
 //! Signatures, presets, source URL rules.
 
+use super::draft::Draft;
+use super::errors::{ConfigError, Warning};
+use super::lists::format::{HEX, LINES, LIST, PATTERNS, REPLACEMENTS, SEPARATED};
+use super::lists::{hex, lines, patterns, replacements, strings};
+use super::types::format::{BOOL, INT, STRING};
+use super::types::{boolean, ranged};
+use super::var::{Blank, Var};
+
 /// `spec/url.md` and `spec/configuration.md` sections 3.1, 3.3, 3.5.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default)]
 pub struct UrlConfig {
     /// `KEY` and `SALT`, pairwise; empty turns signature checking off.
     pub keys: Vec<KeyPair>,
@@ -29,6 +37,17 @@ pub struct UrlConfig {
     pub only_presets: bool,
 }
 
+impl std::fmt::Debug for UrlConfig {
+    // Not derived: it would show the trusted signatures.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UrlConfig")
+            .field("keys", &self.keys)
+            .field("presets", &self.presets)
+            .field("only_presets", &self.only_presets)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A signing key with its salt; `Debug` hides both.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyPair {
@@ -42,4 +61,172 @@ impl std::fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KeyPair(…)")
     }
+}
+
+pub(super) const VARS: &[Var] = &[
+    Var::new(
+        "KEY",
+        "",
+        HEX,
+        "Keys of URL signatures. Without keys signatures are not checked. An empty element is refused.",
+        |d, v| hex(v).map(|keys| d.keys = keys),
+    )
+    .secret(),
+    Var::new(
+        "SALT",
+        "",
+        HEX,
+        "Salts of URL signatures, as many as keys and in the same order.",
+        |d, v| hex(v).map(|salts| d.salts = salts),
+    )
+    .secret(),
+    Var::new(
+        "SIGNATURE_SIZE",
+        "32",
+        INT,
+        "How many bytes of the signature count, 1 to 32.",
+        |d, v| ranged(v, 1..=32, "invalid size").map(|n| d.config.url.signature_size = n),
+    ),
+    Var::new(
+        "TRUSTED_SIGNATURES",
+        "",
+        LIST,
+        "Texts that are accepted in place of a signature.",
+        |d, v| {
+            let mut signatures = strings(v);
+            signatures.retain(|s| !s.is_empty());
+            d.config.url.trusted_signatures = signatures;
+            Ok(())
+        },
+    )
+    .secret(),
+    Var::new(
+        "ARGUMENTS_SEPARATOR",
+        ":",
+        STRING,
+        "What divides the name and the arguments of an option, in URLs and in presets.",
+        |d, v| {
+            d.config.url.arguments_separator = v.to_owned();
+            Ok(())
+        },
+    ),
+    Var::new(
+        "BASE_URL",
+        "",
+        STRING,
+        "Put in front of every source URL.",
+        |d, v| {
+            d.config.url.base_url = v.to_owned();
+            Ok(())
+        },
+    ),
+    Var::new(
+        "URL_REPLACEMENTS",
+        "",
+        REPLACEMENTS,
+        "Beginnings of source URLs and what to put in their place, applied in order. `*` stands for anything but a \
+         slash; `${1}` in a replacement is what the first `*` stood for.",
+        |d, v| replacements(v).map(|pairs| d.config.url.url_replacements = pairs),
+    ),
+    Var::new(
+        "BASE64_URL_INCLUDES_FILENAME",
+        "false",
+        BOOL,
+        "The part after the last slash of a Base64 source is a file name for readers and is dropped.",
+        |d, v| boolean(v).map(|b| d.config.url.base64_url_includes_filename = b),
+    ),
+    Var::new(
+        "ALLOWED_SOURCES",
+        "",
+        PATTERNS,
+        "What source URLs may begin with. `*` stands for anything but a slash. Not set, all are allowed. Empty elements \
+         are dropped, and a list of nothing else is refused.",
+        |d, v| patterns(v).map(|p| d.config.url.allowed_sources = p),
+    ),
+    Var::new(
+        "ALLOWED_PROCESSING_OPTIONS",
+        "",
+        LIST,
+        "Option names that URLs may use, short and long names counting separately. Not set, all are allowed.",
+        |d, v| {
+            d.config.url.allowed_processing_options = strings(v);
+            Ok(())
+        },
+    ),
+    Var::new(
+        "ALLOW_SECURITY_OPTIONS",
+        "false",
+        BOOL,
+        "Let URLs override limits, with options such as `max_src_resolution`.",
+        |d, v| boolean(v).map(|b| d.config.url.allow_security_options = b),
+    ),
+    Var::new(
+        "PRESETS",
+        "",
+        SEPARATED,
+        "Definitions `name=option/option…`, divided by `PRESETS_SEPARATOR`.",
+        |d, v| {
+            v.clone_into(&mut d.presets);
+            Ok(())
+        },
+    ),
+    Var::new(
+        "PRESETS_SEPARATOR",
+        ",",
+        STRING,
+        "What divides the definitions in `PRESETS`; any length, blanks count.",
+        |d, v| {
+            v.clone_into(&mut d.presets_separator);
+            Ok(())
+        },
+    )
+    .blank(Blank::EmptyUnset),
+    Var::new(
+        "PRESETS_PATH",
+        "",
+        LINES,
+        "File with one definition a line, added after `PRESETS`. Blank lines and lines that begin with `#` do not count.",
+        |d, v| lines(v).map(|l| d.preset_lines = l),
+    ),
+    Var::new(
+        "ONLY_PRESETS",
+        "false",
+        BOOL,
+        "URLs name presets and nothing else.",
+        |d, v| boolean(v).map(|b| d.config.url.only_presets = b),
+    ),
+];
+
+/// Pairs keys with salts, and splits the presets.
+pub(super) fn complete(draft: &mut Draft) {
+    let (keys, salts) = (&mut draft.keys, &mut draft.salts);
+    if keys.is_empty() && !draft.set.contains("KEY") {
+        draft.warnings.push(Warning::Note(
+            "no keys defined, signature checking is disabled".to_owned(),
+        ));
+    }
+    if salts.is_empty() && !draft.set.contains("SALT") {
+        draft.warnings.push(Warning::Note(
+            "no salts defined, signature checking is disabled".to_owned(),
+        ));
+    }
+    if keys.len() == salts.len() {
+        let pairs = keys.drain(..).zip(salts.drain(..));
+        draft.config.url.keys = pairs.map(|(key, salt)| KeyPair { key, salt }).collect();
+    } else {
+        draft.errors.push(ConfigError::Together(format!(
+            "number of keys and number of salts should be equal. Keys: {}, salts: {}",
+            keys.len(),
+            salts.len()
+        )));
+    }
+    // Empty elements and comments define nothing.
+    let mut presets: Vec<String> = draft
+        .presets
+        .split(draft.presets_separator.as_str())
+        .map(|preset| preset.trim().to_owned())
+        .filter(|preset| !preset.is_empty() && !preset.starts_with('#'))
+        .collect();
+    presets.append(&mut draft.preset_lines);
+    draft.config.url.presets = presets;
 }

@@ -1,5 +1,76 @@
 //! Encoders: one file per output format, the table of savers, and the options that say how to encode.
 
+pub mod avif;
+pub mod gif;
+pub mod heic;
+pub mod jpeg;
+pub mod jxl;
 pub mod options;
+pub mod png;
+pub mod tiff;
+pub mod webp;
+
+use bytes::Bytes;
+
+use crate::config::ProcessingConfig;
+use crate::format::ImageFormat;
+use crate::vips::{self, Image};
 
 pub use options::OutputOptions;
+
+/// How to encode one image.
+#[derive(Clone, Copy, Debug)]
+pub struct SaveOptions<'a> {
+    /// 1–100; ignored by formats without a quality.
+    pub quality: u8,
+    /// Encoder settings of the server.
+    pub config: &'a ProcessingConfig,
+}
+
+/// One row of the table of savers.
+#[derive(Debug)]
+pub struct Saver {
+    /// The format it writes.
+    pub format: ImageFormat,
+    /// libvips operation that does the work.
+    pub operation: &'static str,
+    /// Evaluates the image and encodes it.
+    pub save: fn(&Image, &SaveOptions<'_>) -> Result<Bytes, vips::Error>,
+}
+
+/// Every saver.
+pub const SAVERS: &[Saver] = &[
+    jpeg::SAVER,
+    jxl::SAVER,
+    png::SAVER,
+    webp::SAVER,
+    gif::SAVER,
+    heic::SAVER,
+    avif::SAVER,
+    tiff::SAVER,
+];
+
+/// The saver of a format, if this libvips has it.
+pub fn saver(format: ImageFormat) -> Option<&'static Saver> {
+    SAVERS
+        .iter()
+        .find(|s| s.format == format && vips::has_operation(s.operation))
+}
+
+/// The formats that this build can write.
+pub fn savable() -> impl Iterator<Item = ImageFormat> {
+    SAVERS
+        .iter()
+        .filter(|s| vips::has_operation(s.operation))
+        .map(|s| s.format)
+}
+
+/// Bits per palette entry that the source had, or 0 where it had no palette.
+///
+/// libvips 8.16 and later say `palette` and `bits-per-sample`, older ones `palette-bit-depth`.
+fn palette_depth(image: &Image) -> i32 {
+    if image.int("palette").is_some_and(|p| p != 0) {
+        return image.int("bits-per-sample").unwrap_or(8);
+    }
+    image.int("palette-bit-depth").unwrap_or(0)
+}

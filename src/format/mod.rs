@@ -3,6 +3,7 @@
 //! Detection by content is in [`sniff`].
 
 pub mod sniff;
+mod sniff_svg;
 
 /// An image format that imgforge knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

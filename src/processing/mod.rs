@@ -1,1 +1,180 @@
-//! Executes plans on libvips.
+//! Executes plans: one source, one set of options, one result. Synchronous; a worker thread runs it.
+//!
+//! Must not know where the source came from or where the result goes.
+
+mod animation;
+mod colour;
+mod error;
+mod finish;
+mod load;
+mod metadata;
+mod pipeline;
+mod save;
+mod watermark;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::{LimitsConfig, ProcessingConfig};
+use crate::error::{Error, Kind};
+use crate::format::ImageFormat;
+use crate::geometry::Size;
+use crate::options::{ClientFeatures, Options};
+use crate::plan;
+use crate::plan::output::{FormatChoice, Preference, choose_format, is_transparent};
+use crate::source::SourceImage;
+use crate::vips::{Cancel, Image};
+
+/// What the server's configuration contributes to every job.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Decoder, transformation and encoder settings.
+    pub processing: ProcessingConfig,
+    /// Limits where the URL does not override them.
+    pub limits: LimitsConfig,
+    /// `IMGPROXY_WATERMARK_OPACITY`, above 0 and at most 1.
+    pub watermark_opacity: f64,
+    /// Formats that this build can write.
+    pub savable: Vec<ImageFormat>,
+}
+
+/// One image job as plain data.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The encoded source.
+    pub source: SourceImage,
+    /// What the URL asked for.
+    pub options: Options,
+    /// What the client accepts.
+    pub features: ClientFeatures,
+    /// What the server is configured to do.
+    pub settings: Arc<Settings>,
+    /// The watermark, where the options ask for one and the server has it.
+    pub watermark: Option<SourceImage>,
+}
+
+/// The encoded result.
+#[derive(Clone, Debug)]
+pub struct Processed {
+    /// Encoded bytes.
+    pub bytes: Bytes,
+    /// Their format.
+    pub format: ImageFormat,
+    /// Source size in displayed orientation.
+    pub source_size: Size,
+    /// Result size in displayed orientation.
+    pub result_size: Size,
+    /// Whether the source goes out as it came.
+    pub skipped: bool,
+}
+
+/// Runs one job to the encoded result.
+///
+/// # Errors
+/// The kinds of `spec/http.md` section 11 from "source format not decodable" downwards; [`Kind::Cancelled`] once
+/// `cancel` was set.
+pub fn process(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
+    let result = run(job, cancel);
+    if result.is_err() && cancel.is_cancelled() {
+        return Err(cancelled());
+    }
+    result
+}
+
+fn cancelled() -> Error {
+    Error::new(Kind::Cancelled, "the job was cancelled")
+}
+
+fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
+    let request = Request::new(job);
+    let header = load::header(job, &request, cancel)?;
+    if request.skips_processing(job) {
+        let size = load::check_limits(job, &request, &header.image, false)?;
+        return Ok(Processed {
+            bytes: job.source.bytes.clone(),
+            format: job.source.format,
+            source_size: size,
+            result_size: size,
+            skipped: true,
+        });
+    }
+    let frames = load::frames(&header.image, request.max_animation_frames);
+    let format = output_format(job, &header.image, frames > 1)?;
+    let animated = frames > 1 && format.info().animation;
+    let header = load::reopen(job, header, if animated { frames } else { 1 }, cancel)?;
+    let source_size = load::check_limits(job, &request, &header.image, animated)?;
+    let context = pipeline::Context { job, request: &request, format, frames: if animated { frames } else { 1 }, cancel };
+    let image = if animated {
+        animation::run(&context, &header.image)?
+    } else {
+        let mut state = pipeline::State::of_source(&context, header)?;
+        pipeline::run(&context, &mut state)?;
+        finish::finish(&context, state, false)?
+    };
+    let result_size = load::displayed_size(&image);
+    let (bytes, format) = save::save(&context, &image)?;
+    Ok(Processed { bytes, format, source_size, result_size, skipped: false })
+}
+
+/// The format of the result. Rule: `spec/formats.md` section 6.
+fn output_format(job: &Job, image: &Image, animated: bool) -> Result<ImageFormat, Error> {
+    let config = &job.settings.processing;
+    let (negotiation, features) = (config.negotiation, job.features);
+    Ok(choose_format(&FormatChoice {
+        requested: job.options.output.format,
+        source: job.source.format,
+        animated,
+        transparent: is_transparent(&job.options.pipeline, image.has_alpha()),
+        jxl: Preference::new(negotiation.auto_jxl, negotiation.enforce_jxl, features.jxl),
+        avif: Preference::new(negotiation.auto_avif, negotiation.enforce_avif, features.avif),
+        webp: Preference::new(negotiation.auto_webp, negotiation.enforce_webp, features.webp),
+        preferred: &config.preferred_formats,
+        savable: &job.settings.savable,
+    })?)
+}
+
+/// The options of one request with the server's defaults filled in.
+#[derive(Debug)]
+pub(crate) struct Request {
+    max_src_resolution: u64,
+    max_animation_frames: u32,
+    max_animation_frame_resolution: u64,
+    max_result_dimension: i64,
+    strip_metadata: bool,
+    keep_copyright: bool,
+    strip_color_profile: bool,
+    preserve_hdr: bool,
+    enforce_thumbnail: bool,
+}
+
+impl Request {
+    fn new(job: &Job) -> Self {
+        let (limits, output) = (&job.options.limits, &job.options.output);
+        let (server_limits, config) = (&job.settings.limits, &job.settings.processing);
+        Self {
+            max_src_resolution: limits.max_src_resolution.unwrap_or(server_limits.max_src_resolution),
+            max_animation_frames: limits.max_animation_frames.unwrap_or(server_limits.max_animation_frames),
+            max_animation_frame_resolution: limits
+                .max_animation_frame_resolution
+                .unwrap_or(server_limits.max_animation_frame_resolution),
+            max_result_dimension: limits.max_result_dimension.unwrap_or(server_limits.max_result_dimension),
+            strip_metadata: output.strip_metadata.unwrap_or(config.strip_metadata),
+            keep_copyright: output.keep_copyright.unwrap_or(config.keep_copyright),
+            strip_color_profile: output.strip_color_profile.unwrap_or(config.strip_color_profile),
+            preserve_hdr: output.preserve_hdr.unwrap_or(config.preserve_hdr),
+            enforce_thumbnail: output.enforce_thumbnail.unwrap_or(config.enforce_thumbnail),
+        }
+    }
+
+    fn skips_processing(&self, job: &Job) -> bool {
+        let config = &job.settings.processing;
+        plan::load::skips_processing(
+            job.source.format,
+            job.options.output.format,
+            &config.skip_processing_formats,
+            &job.options.output.skip_processing,
+            config.always_rasterize_svg,
+        )
+    }
+}

@@ -1,12 +1,28 @@
 //! Use cases, free of transport types: what a request asks and what it is answered.
 
+pub mod assets;
+pub mod image;
+pub mod validators;
+pub mod workers;
+
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
 
+use crate::error::Error;
 use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::options::ClientFeatures;
+
+/// The use case that a transport calls for one image.
+pub trait Images: Send + Sync + 'static {
+    /// Answers one request. Dropping the future cancels the work: the client has gone or the deadline has passed.
+    ///
+    /// # Errors
+    /// Every failure of `spec/http.md` section 11, as its [`crate::error::Kind`].
+    fn handle(&self, request: ImageRequest) -> BoxFuture<'static, Result<ImageResponse, Error>>;
+}
 
 /// What a transport hands in for one image.
 #[derive(Clone, Debug)]
@@ -17,6 +33,8 @@ pub struct ImageRequest {
     pub headers: HeaderMap,
     /// What the headers say about the client, already filtered by configuration.
     pub features: ClientFeatures,
+    /// When the request gives up; `None` where the transport has no deadline.
+    pub deadline: Option<tokio::time::Instant>,
 }
 
 /// What a transport sends out. Headers are written by `http::response` from these facts only.
@@ -34,10 +52,14 @@ pub struct ImageResponse {
     pub source_url: String,
     /// The `expires` option.
     pub expires: Option<i64>,
+    /// Longest caching in seconds, above 0, where the body stands in for one that could not be had.
+    pub max_age: Option<u64>,
     /// The `filename` option.
     pub filename: Option<String>,
     /// The `return_attachment` option.
     pub attachment: Option<bool>,
+    /// Canonical form of the options, for the log.
+    pub processing_options: String,
     /// How the result cache took part; `None` where no cache is on.
     pub cache_status: Option<CacheStatus>,
 }

@@ -1,0 +1,99 @@
+//! What makes two requests the same. Rule: `spec/security.md` section 1.8.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// Everything that changes the bytes or the headers of a result.
+///
+/// There is no default on purpose: a caller that forgets a field does not compile. The signature, the `expires` option
+/// and whatever else only decides whether a request is answered must stay out.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyParts<'a> {
+    /// Canonical text of the processing options, without `expires`.
+    pub options: &'a str,
+    /// The source URL after replacements and base URL.
+    pub source_url: &'a str,
+    /// What the `Accept` header and the client hints contribute, after configuration has filtered them.
+    pub features: &'a str,
+    /// Cookies and other request headers that are forwarded to the source.
+    pub forwarded: &'a str,
+    /// Conditions under which the answer may be "not modified".
+    pub conditions: &'a str,
+    /// Security limits in force.
+    pub limits: &'a str,
+}
+
+/// Digest of [`KeyParts`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CacheKey([u8; 32]);
+
+impl CacheKey {
+    /// The key of a request. Every part is hashed with its length, so that no text can slip from one into another.
+    pub fn new(parts: &KeyParts<'_>) -> Self {
+        let KeyParts {
+            options,
+            source_url,
+            features,
+            forwarded,
+            conditions,
+            limits,
+        } = parts;
+        let mut digest = Sha256::new();
+        for part in [options, source_url, features, forwarded, conditions, limits] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        Self(digest.finalize().into())
+    }
+}
+
+impl fmt::Display for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CacheKey({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_part_counts_and_none_slips() {
+        let texts: [[&str; 6]; 9] = [
+            ["", "", "", "", "", ""],
+            ["a", "", "", "", "", ""],
+            ["", "a", "", "", "", ""],
+            ["", "", "a", "", "", ""],
+            ["", "", "", "a", "", ""],
+            ["", "", "", "", "a", ""],
+            ["", "", "", "", "", "a"],
+            ["ab", "c", "", "", "", ""],
+            ["a", "bc", "", "", "", ""],
+        ];
+        let keys: HashSet<CacheKey> = texts
+            .iter()
+            .map(
+                |&[options, source_url, features, forwarded, conditions, limits]| {
+                    CacheKey::new(&KeyParts {
+                        options,
+                        source_url,
+                        features,
+                        forwarded,
+                        conditions,
+                        limits,
+                    })
+                },
+            )
+            .collect();
+        assert_eq!(keys.len(), texts.len());
+    }
+}

@@ -1,0 +1,22 @@
+//! HEIC and AVIF. libheif applies rotation and mirroring; 10 and 12 bits come as 16.
+
+use bytes::Bytes;
+
+use super::{LoadOptions, Loader};
+use crate::format::ImageFormat;
+use crate::vips::{self, Access, Image, Source, Value, calls};
+
+/// The table row of HEIC.
+pub const HEIC: Loader = Loader { format: ImageFormat::Heic, operation: OPERATION, load };
+
+/// The table row of AVIF.
+pub const AVIF: Loader = Loader { format: ImageFormat::Avif, operation: OPERATION, load };
+
+/// The libvips operation.
+pub const OPERATION: &str = "heifload_source";
+
+fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
+    let thumbnail = Value::Bool(options.thumbnail);
+    calls::load(OPERATION, &Source::from_bytes(bytes.clone()),
+        Access::Sequential, &[("thumbnail", thumbnail)])
+}

@@ -1,0 +1,20 @@
+//! JPEG. The decoder shrinks by 2, 4 or 8 while it decodes; the size is floor(side / shrink).
+
+use bytes::Bytes;
+
+use super::{LoadOptions, Loader};
+use crate::format::ImageFormat;
+use crate::geometry;
+use crate::vips::{self, Access, Image, Source, Value, calls};
+
+/// The table row.
+pub const LOADER: Loader = Loader { format: ImageFormat::Jpeg, operation: OPERATION, load };
+
+/// The libvips operation.
+pub const OPERATION: &str = "jpegload_source";
+
+fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
+    let shrink = geometry::int32(options.shrink);
+    calls::load(OPERATION, &Source::from_bytes(bytes.clone()),
+        Access::Sequential, &[("shrink", Value::Int(shrink))])
+}

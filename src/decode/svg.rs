@@ -1,0 +1,31 @@
+//! SVG, rasterised at 96 dots per inch. External references are not loaded.
+
+use bytes::Bytes;
+
+use super::{LoadOptions, Loader};
+use crate::format::ImageFormat;
+use crate::vips::{self, Access, Image, Source, Value, calls};
+
+/// The table row.
+pub const LOADER: Loader = Loader { format: ImageFormat::Svg, operation: OPERATION, load };
+
+/// The libvips operation.
+pub const OPERATION: &str = "svgload_source";
+
+/// libvips before 8.15.2 takes no smaller scale.
+const SMALLEST_SCALE: f64 = 0.001;
+
+/// With 96 dpi and this base scale one CSS pixel is one pixel, in every version of libvips.
+fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
+    let scale = (1.0 / options.shrink * 72.0 / 96.0).max(SMALLEST_SCALE);
+    calls::load(
+        OPERATION,
+        &Source::from_bytes(bytes.clone()),
+        Access::Sequential,
+        &[
+            ("dpi", Value::Double(96.0)),
+            ("scale", Value::Double(scale)),
+            ("unlimited", Value::Bool(options.svg_unlimited)),
+        ],
+    )
+}

@@ -1,0 +1,22 @@
+//! TIFF. The first page only.
+
+use bytes::Bytes;
+
+use super::{LoadOptions, Loader};
+use crate::format::ImageFormat;
+use crate::vips::{self, Access, Image, Source, Value, calls};
+
+/// The table row.
+pub const LOADER: Loader = Loader { format: ImageFormat::Tiff, operation: OPERATION, load };
+
+/// The libvips operation.
+pub const OPERATION: &str = "tiffload_source";
+
+fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
+    calls::load(
+        OPERATION,
+        &Source::from_bytes(bytes.clone()),
+        Access::Sequential,
+        &[("page", Value::Int(0)), ("n", Value::Int(options.pages))],
+    )
+}

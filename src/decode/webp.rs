@@ -1,0 +1,26 @@
+//! WebP. The decoder scales by any factor, unless a frame of an animation does not cover the canvas.
+
+use bytes::Bytes;
+
+use super::{LoadOptions, Loader};
+use crate::format::ImageFormat;
+use crate::vips::{self, Access, Image, Source, Value, calls};
+
+/// The table row.
+pub const LOADER: Loader = Loader { format: ImageFormat::Webp, operation: OPERATION, load };
+
+/// The libvips operation.
+pub const OPERATION: &str = "webpload_source";
+
+fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
+    calls::load(
+        OPERATION,
+        &Source::from_bytes(bytes.clone()),
+        Access::Sequential,
+        &[
+            ("scale", Value::Double(1.0 / options.shrink)),
+            ("page", Value::Int(0)),
+            ("n", Value::Int(options.pages)),
+        ],
+    )
+}

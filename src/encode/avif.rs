@@ -1,0 +1,22 @@
+//! AVIF. 12 bits per channel for 16-bit images, 8 otherwise; chroma is subsampled below quality 90.
+
+use bytes::Bytes;
+
+use super::{SaveOptions, Saver};
+use crate::format::ImageFormat;
+use crate::vips::{self, Image, Value, calls};
+
+/// The table row.
+pub const SAVER: Saver = Saver { format: ImageFormat::Avif, operation: "heifsave_target", save };
+
+fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
+    calls::save(
+        image,
+        SAVER.operation,
+        &[
+            ("Q", Value::Int(options.quality.into())),
+            ("compression", Value::Str("av1")),
+            ("effort", Value::Int(i32::from(9_u8.saturating_sub(options.config.avif_speed)))),
+        ],
+    )
+}

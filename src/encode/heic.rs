@@ -1,0 +1,22 @@
+//! HEIC, 8 bits per channel.
+
+use bytes::Bytes;
+
+use super::{SaveOptions, Saver};
+use crate::format::ImageFormat;
+use crate::vips::{self, Image, Value, calls};
+
+/// The table row.
+pub const SAVER: Saver = Saver { format: ImageFormat::Heic, operation: "heifsave_target", save };
+
+fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
+    calls::save(
+        image,
+        SAVER.operation,
+        &[
+            ("Q", Value::Int(options.quality.into())),
+            ("compression", Value::Str("hevc")),
+            ("bitdepth", Value::Int(8)),
+        ],
+    )
+}

@@ -1,0 +1,14 @@
+//! TIFF, uncompressed: quality has no effect on it.
+
+use bytes::Bytes;
+
+use super::{SaveOptions, Saver};
+use crate::format::ImageFormat;
+use crate::vips::{self, Image, Value, calls};
+
+/// The table row.
+pub const SAVER: Saver = Saver { format: ImageFormat::Tiff, operation: "tiffsave_target", save };
+
+fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
+    calls::save(image, SAVER.operation, &[("Q", Value::Int(options.quality.into()))])
+}

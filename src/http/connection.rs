@@ -1,0 +1,369 @@
+//! One client connection: hyper's HTTP/1 driver on a socket that knows in which phase of an exchange it is.
+//!
+//! hyper has neither an idle timeout apart from its head timeout nor a write timeout, and it drops the connection of a
+//! client that has shut down its sending side. [`Tracked`] supplies all three. Rule: `spec/http.md` sections 1 and 16.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Body of every response.
+pub(super) type ResponseBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The time limits of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// From accepting, or from the first byte of a follow-up request, to the end of the request.
+    pub(super) read: Duration,
+    /// From the first byte of a response to its last.
+    pub(super) write: Duration,
+    /// Between requests; zero closes after each response.
+    pub(super) idle: Duration,
+}
+
+/// Runs a connection to its end: closed by either side, cut by a time limit, or `kill`ed. After `drain` fires the
+/// running exchange ends with `Connection: close`, and an idle connection closes.
+pub(super) async fn run<S, H, F>(
+    stream: S,
+    timeouts: Timeouts,
+    drain: CancellationToken,
+    kill: CancellationToken,
+    handler: H,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Fn(Request<Incoming>, Arc<Exchange>) -> F,
+    F: Future<Output = Response<ResponseBody>>,
+{
+    let exchange = Arc::new(Exchange::new(timeouts));
+    let io = TokioIo::new(Tracked {
+        stream,
+        exchange: Arc::clone(&exchange),
+    });
+    let service = service_fn(|request| {
+        exchange.begin();
+        let answer = handler(request, Arc::clone(&exchange));
+        let exchange = Arc::clone(&exchange);
+        async move {
+            let answer = answer.await.map(|inner| TrackedBody { inner, exchange });
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
+    let mut connection = hyper::server::conn::http1::Builder::new()
+        .keep_alive(!timeouts.idle.is_zero())
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADER_LINES)
+        .header_read_timeout(None)
+        .serve_connection(io, service);
+    let mut sleep = pin!(tokio::time::sleep_until(exchange.accepted + timeouts.read));
+    let (mut drained, mut killed) = (pin!(drain.cancelled()), pin!(kill.cancelled()));
+    let mut draining = false;
+    let finished = poll_fn(|cx| {
+        if !draining && drained.as_mut().poll(cx).is_ready() {
+            draining = true;
+            exchange.hurry();
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if Pin::new(&mut connection).poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        // Phases change only inside the poll above, so the timer is always set from the current phase.
+        if let Some(deadline) = exchange.deadline() {
+            if sleep.deadline() != deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+        }
+        killed.as_mut().poll(cx).map(|()| false)
+    })
+    .await;
+    if finished && exchange.left_unread() {
+        linger(connection.into_parts().io.into_inner().stream).await;
+    }
+}
+
+/// Reads on for a moment after the last response, because closing a socket with unread bytes resets it and the peer may
+/// lose the response.
+async fn linger(mut stream: impl AsyncRead + Unpin) {
+    let drain = async {
+        let mut scratch = [0; 8192];
+        let mut left = MAX_LINGER_BYTES;
+        while let Ok(read @ 1..) = stream.read(&mut scratch).await {
+            left = left.saturating_sub(read);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Running out of time is as good an end as any.
+    let _ = tokio::time::timeout(LINGER_TIME, drain).await;
+}
+
+/// The state that socket, service and timer of one connection share.
+pub(super) struct Exchange {
+    timeouts: Timeouts,
+    accepted: Instant,
+    closed: CancellationToken,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Reading a request head.
+    Head,
+    /// Reading a request body.
+    Body,
+    /// The request is being worked on.
+    Working,
+    /// Response bytes are going out.
+    Writing,
+    /// Between requests.
+    Idle,
+}
+
+struct State {
+    phase: Phase,
+    read_deadline: Instant,
+    deadline: Option<Instant>,
+    body_ended: bool,
+    unread: bool,
+    reader: Option<Waker>,
+    finish: Option<Box<dyn Send>>,
+}
+
+impl Exchange {
+    fn new(timeouts: Timeouts) -> Self {
+        let accepted = Instant::now();
+        let deadline = accepted + timeouts.read;
+        Self {
+            timeouts,
+            accepted,
+            closed: CancellationToken::new(),
+            state: Mutex::new(State {
+                phase: Phase::Head,
+                read_deadline: deadline,
+                deadline: Some(deadline),
+                body_ended: false,
+                // A head that cannot be parsed is answered before all of it was read.
+                unread: true,
+                reader: None,
+                finish: None,
+            }),
+        }
+    }
+
+    /// Fires when the client has closed its side.
+    pub(super) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
+    }
+
+    /// Until when the request body may be read.
+    pub(super) fn read_deadline(&self) -> Instant {
+        self.lock().read_deadline
+    }
+
+    /// The request has been read, or as much of it as will be; `unread` says that bytes of it may still come.
+    pub(super) fn work(&self, unread: bool) {
+        let mut state = self.lock();
+        state.phase = Phase::Working;
+        state.unread = unread;
+    }
+
+    /// Keeps a value until the response has been handed to the kernel or the connection is gone.
+    pub(super) fn hold(&self, finish: impl Send + 'static) {
+        self.lock().finish = Some(Box::new(finish));
+    }
+
+    fn begin(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Body;
+        state.deadline = None;
+        state.body_ended = false;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.lock().deadline
+    }
+
+    fn left_unread(&self) -> bool {
+        self.lock().unread
+    }
+
+    /// An incomplete request may not hold up a graceful stop.
+    fn hurry(&self) {
+        let mut state = self.lock();
+        let limit = Instant::now() + STOP_READ_TIME;
+        state.deadline = state.deadline.map(|d| d.min(limit));
+    }
+
+    fn received(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Idle {
+            state.phase = Phase::Head;
+            state.unread = true;
+            state.read_deadline = Instant::now() + self.timeouts.read;
+            state.deadline = Some(state.read_deadline);
+        }
+    }
+
+    /// Whether the end of the client's side is to be kept from hyper, which would drop the running exchange.
+    fn hide_end(&self, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        let hide = matches!(state.phase, Phase::Working | Phase::Writing);
+        if hide {
+            state.reader = Some(waker.clone());
+        }
+        drop(state);
+        self.closed.cancel();
+        hide
+    }
+
+    fn writing(&self) {
+        let mut state = self.lock();
+        if state.phase != Phase::Writing {
+            state.phase = Phase::Writing;
+            state.deadline = Some(Instant::now() + self.timeouts.write);
+        }
+    }
+
+    fn body_ended(&self) {
+        self.lock().body_ended = true;
+    }
+
+    fn flushed(&self) {
+        let mut state = self.lock();
+        if state.phase != Phase::Writing || !state.body_ended {
+            return;
+        }
+        state.phase = Phase::Idle;
+        state.deadline = Some(Instant::now() + self.timeouts.idle);
+        let (finish, reader) = (state.finish.take(), state.reader.take());
+        drop(state);
+        drop(finish);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket that reports to its [`Exchange`].
+struct Tracked<S> {
+    stream: S,
+    exchange: Arc<Exchange>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &result {
+            Poll::Ready(Ok(())) if buf.filled().len() > before => self.exchange.received(),
+            Poll::Ready(Ok(())) if self.exchange.hide_end(cx.waker()) => return Poll::Pending,
+            Poll::Ready(Err(_)) => self.exchange.closed.cancel(),
+            _ => {}
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tracked<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.exchange.writing();
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(result, Poll::Ready(Ok(()))) {
+            self.exchange.flushed();
+        }
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.exchange.writing();
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}
+
+/// A response body that reports its end.
+struct TrackedBody {
+    inner: ResponseBody,
+    exchange: Arc<Exchange>,
+}
+
+impl Body for TrackedBody {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for TrackedBody {
+    fn drop(&mut self) {
+        self.exchange.body_ended();
+    }
+}
+
+/// Longest request head. Rule: `spec/http.md` section 1, 1 MiB and a little slack.
+const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
+/// hyper reserves room for all of them at each request, and its header map panics above 24,576.
+const MAX_HEADER_LINES: usize = 8192;
+/// How long an incomplete request may delay a graceful stop.
+const STOP_READ_TIME: Duration = Duration::from_secs(5);
+/// How long unread bytes are awaited after the last response.
+const LINGER_TIME: Duration = Duration::from_millis(500);
+/// How many of them are read.
+const MAX_LINGER_BYTES: usize = 4 << 20;

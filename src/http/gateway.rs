@@ -1,0 +1,293 @@
+//! What happens to every request on the main listener around its route: refusing what is malformed, dropping the body,
+//! naming the request, the headers that every response has, and the duration.
+//!
+//! It stands outside the warp filters, so that even a panic or a missing route is answered with those headers. Rules:
+//! `spec/http.md` sections 1, 2 and 8.1.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
+};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper::service::Service;
+use tokio::time::timeout_at;
+
+use super::connection::{Exchange, ResponseBody};
+use super::endpoint::Endpoint;
+use super::request::{Facts, RequestContext, client_ip, request_id, target};
+use super::response::header_value;
+use super::{App, log};
+use crate::error::{Error, Kind};
+use crate::monitoring::{self, InProgress, Route, Verb};
+
+type Response = http::Response<ResponseBody>;
+
+/// Answers one request with the given routes.
+pub(super) async fn answer<R>(
+    app: &App,
+    routes: &R,
+    peer: &str,
+    request: Request<Incoming>,
+    exchange: Arc<Exchange>,
+) -> Response
+where
+    R: Service<
+            Request<Empty<Bytes>>,
+            Response = warp::reply::Response,
+            Error = std::convert::Infallible,
+        >,
+{
+    if let Err(reason) = check(&request) {
+        exchange.work(true);
+        return bad_request(reason);
+    }
+    let (head, body) = request.into_parts();
+    let endpoint = app.routes.endpoint(&head.method, head.uri.path());
+    let started = Instant::now();
+    exchange.hold(Finish::new(Verb::from(&head.method), endpoint, started));
+    let complete = drop_body(&head.headers, body, &exchange).await;
+    exchange.work(!complete);
+    let mut response = if head.method == Method::OPTIONS && head.uri.path() == "*" {
+        http::Response::new(full(""))
+    } else {
+        let context = RequestContext::new(Facts {
+            id: request_id(&head.headers),
+            client_ip: client_ip(&head.headers, peer),
+            target: target(&head.uri),
+            method: head.method.clone(),
+            endpoint,
+            started,
+            closed: exchange.closed(),
+        });
+        let mut response = route(routes, Request::from_parts(head, Empty::new()), &context).await;
+        common_headers(response.headers_mut(), app, &context);
+        response
+    };
+    if !complete {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn route<R>(
+    routes: &R,
+    mut request: Request<Empty<Bytes>>,
+    context: &RequestContext,
+) -> Response
+where
+    R: Service<
+            Request<Empty<Bytes>>,
+            Response = warp::reply::Response,
+            Error = std::convert::Infallible,
+        >,
+{
+    if context.endpoint.is_logged() {
+        log::started(context);
+    }
+    request.extensions_mut().insert(context.clone());
+    let answer = AssertUnwindSafe(async { routes.call(request).await })
+        .catch_unwind()
+        .await;
+    if context.endpoint == Endpoint::Unmatched {
+        monitoring::status(404);
+        let detail = format!("Route for {} is not defined", context.target);
+        log::failed(context, &Error::new(Kind::RouteNotFound, detail));
+    }
+    match answer {
+        Ok(Ok(response)) => response.map(|body| {
+            body.map_frame(|frame| {
+                if let Some(data) = frame.data_ref() {
+                    monitoring::response_bytes(data.len().try_into().unwrap_or_default());
+                }
+                frame
+            })
+            .map_err(Into::into)
+            .boxed_unsync()
+        }),
+        Ok(Err(never)) => match never {},
+        Err(_panic) => {
+            log::failed(
+                context,
+                &Error::new(Kind::Internal, "panic outside of the image route"),
+            );
+            let mut response = http::Response::new(full("Internal error"));
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+        }
+    }
+}
+
+fn common_headers(headers: &mut HeaderMap, app: &App, context: &RequestContext) {
+    headers.insert(SERVER, app.server_name.clone());
+    headers.insert(
+        HeaderName::from_static("x-request-id"),
+        header_value(&context.id),
+    );
+    let policy = HeaderName::from_static("content-security-policy");
+    headers.insert(policy, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+}
+
+/// What hyper lets pass although it is malformed.
+fn check<B>(request: &Request<B>) -> Result<(), &'static str> {
+    if !has_valid_escapes(request.uri().path()) {
+        return Err("");
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() == Version::HTTP_11 => Err(": missing required Host header"),
+        (Some(_), Some(_)) => Err(": too many Host headers"),
+        (Some(host), None) if !host.as_bytes().iter().all(is_host_byte) => {
+            Err(": malformed Host header")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn has_valid_escapes(path: &str) -> bool {
+    path.split('%').skip(1).all(|rest| {
+        let mut digits = rest.bytes();
+        let mut digit = || digits.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+        digit() && digit()
+    })
+}
+
+/// RFC 3986 `host [ ":" port ]`, leniently.
+fn is_host_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&()*+,-.:;=@[]'_~".contains(byte)
+}
+
+/// Answered like the HTTP library of imgproxy does: without the headers of a routed response, and closing.
+fn bad_request(reason: &str) -> Response {
+    let mut response = http::Response::new(full(&format!("400 Bad Request{reason}")));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Reads and drops a request body, so that the connection stays usable. Says whether it was read to its end: a long,
+/// slow or broken one is not, nor one whose sender waits for "100 Continue".
+async fn drop_body(headers: &HeaderMap, mut body: Incoming, exchange: &Exchange) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if headers.contains_key(EXPECT) || declared.is_some_and(|length| length > MAX_BODY_BYTES) {
+        return false;
+    }
+    let read = async {
+        let mut left = MAX_BODY_BYTES;
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return false };
+            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return false,
+            }
+        }
+        true
+    };
+    timeout_at(exchange.read_deadline(), read)
+        .await
+        .unwrap_or(false)
+}
+
+fn full(text: &str) -> ResponseBody {
+    let body = Full::new(Bytes::copy_from_slice(text.as_bytes()));
+    body.map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Records the duration when the last byte has been handed to the kernel or the connection is gone.
+struct Finish {
+    verb: Verb,
+    route: Route,
+    started: Instant,
+    image: Option<InProgress>,
+}
+
+impl Finish {
+    fn new(verb: Verb, endpoint: Endpoint, started: Instant) -> Self {
+        Self {
+            verb,
+            route: endpoint.route(),
+            started,
+            image: (endpoint == Endpoint::Image).then(InProgress::requests),
+        }
+    }
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        monitoring::http_request(self.verb, self.route, seconds);
+        if self.image.is_some() {
+            monitoring::request_finished(seconds);
+        }
+    }
+}
+
+/// On every response: `spec/http.md` section 8.1.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
+/// Longest request body that is read and dropped.
+const MAX_BODY_BYTES: u64 = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        let rows = [
+            ("/a", true),
+            ("/a%20b%2f%2F", true),
+            ("/100%.png", false),
+            ("/a%", false),
+            ("/a%2", false),
+            ("/a%zz", false),
+            ("/a%2g", false),
+            ("/%%20", false),
+        ];
+        for (path, valid) in rows {
+            assert_eq!(has_valid_escapes(path), valid, "{path}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        let request = |version, hosts: &[&str]| {
+            let mut request = Request::get("/").version(version).body(()).unwrap();
+            for host in hosts {
+                request
+                    .headers_mut()
+                    .append(HOST, HeaderValue::from_str(host).unwrap());
+            }
+            check(&request).is_ok()
+        };
+        let (old, new) = (Version::HTTP_10, Version::HTTP_11);
+        assert!(request(old, &[]));
+        assert!(!request(new, &[]));
+        assert!(request(new, &[""]));
+        assert!(request(new, &["[::1]:80"]));
+        assert!(!request(new, &["a", "a"]));
+        assert!(!request(new, &["a b"]));
+        assert!(!request(new, &["a/b"]));
+    }
+}

@@ -1,0 +1,73 @@
+//! The two log lines of a request. Rule: `spec/http.md` section 11 and `spec/monitoring.md` A4.
+//!
+//! The message carries the target as received, as imgproxy's does, because operators search for it.
+
+use super::request::RequestContext;
+use crate::error::Error;
+use crate::service::ImageResponse;
+
+/// A request has arrived.
+pub(super) fn started(context: &RequestContext) {
+    tracing::info!(
+        request_id = %context.id,
+        method = %context.method,
+        client_ip = %context.client_ip,
+        "Started {}",
+        context.target
+    );
+}
+
+/// An image request was answered.
+pub(super) fn completed_image(context: &RequestContext, answer: &ImageResponse) {
+    tracing::info!(
+        request_id = %context.id,
+        method = %context.method,
+        status = answer.status.as_u16(),
+        client_ip = %context.client_ip,
+        image_url = %answer.source_url,
+        processing_options = %answer.processing_options,
+        "Completed in {:?} {}",
+        context.started.elapsed(),
+        context.target
+    );
+}
+
+/// A request ended in an error.
+pub(super) fn failed(context: &RequestContext, error: &Error) {
+    let status = error.outcome().status;
+    let elapsed = context.started.elapsed();
+    let RequestContextFields {
+        id,
+        method,
+        client_ip,
+        target,
+    } = fields(context);
+    if status >= 500 {
+        let stack = super::error_page::text(error);
+        tracing::error!(
+            request_id = id, method, status, client_ip, error = %error.detail(), stack,
+            "Completed in {elapsed:?} {target}"
+        );
+    } else {
+        tracing::warn!(
+            request_id = id, method, status, client_ip, error = %error.detail(),
+            "Completed in {elapsed:?} {target}"
+        );
+    }
+}
+
+struct RequestContextFields<'a> {
+    id: &'a str,
+    method: &'a str,
+    client_ip: &'a str,
+    target: &'a str,
+}
+
+fn fields(context: &RequestContext) -> RequestContextFields<'_> {
+    RequestContextFields {
+        id: &context.id,
+        method: context.method.as_str(),
+        client_ip: &context.client_ip,
+        target: &context.target,
+    }
+}

@@ -1,0 +1,60 @@
+//! The routes with a fixed answer: landing page, health, status. Rule: `spec/http.md` sections 3 and 12.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use warp::reply::Response;
+
+use super::response::plain;
+
+/// Says whether image processing works; called on a thread that may block.
+pub type HealthProbe = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Health: a tiny operation of the image library within five seconds.
+pub(super) async fn health(probe: HealthProbe) -> Response {
+    let check = tokio::task::spawn_blocking(move || probe());
+    let healthy = matches!(
+        tokio::time::timeout(HEALTH_LIMIT, check).await,
+        Ok(Ok(true))
+    );
+    let mut response = if healthy {
+        plain(StatusCode::OK, "imgproxy is running")
+    } else {
+        tracing::error!("health check failed");
+        plain(StatusCode::INTERNAL_SERVER_ERROR, "Error")
+    };
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// Status: alive, for programs.
+pub(super) fn status() -> Response {
+    let mut response = plain(StatusCode::OK, r#"{"status":"ok"}"#);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// The landing page. The content security policy allows inline styles and nothing else.
+pub(super) const LANDING: &str = "<!doctype html>
+<html lang=\"en\">
+<head>
+<meta charset=\"utf-8\">
+<title>imgforge</title>
+<style>
+body { font-family: sans-serif; max-width: 40em; margin: 4em auto; padding: 0 1em; color: #222; }
+</style>
+</head>
+<body>
+<h1>imgforge is running</h1>
+<p>This server resizes and converts images on request. Pictures are found under signed addresses; there is nothing else here.</p>
+</body>
+</html>
+";
+
+const HEALTH_LIMIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,323 @@
+//! What is read from a request before its route runs: identity, the client's address, the client's abilities.
+//! Rules: `spec/http.md` sections 2 and 10.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, Method, Uri};
+use rand::Rng;
+use tokio_util::sync::CancellationToken;
+
+use super::endpoint::Endpoint;
+use crate::config::processing::Negotiation;
+use crate::options::ClientFeatures;
+
+/// Facts about one request that its route and its log lines need; cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct RequestContext(Arc<Facts>);
+
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// Value of `X-Request-ID`.
+    pub(super) id: String,
+    /// Address for the log; empty on a Unix socket without forwarding headers.
+    pub(super) client_ip: String,
+    /// Request method.
+    pub(super) method: Method,
+    /// Target as received, for the log.
+    pub(super) target: String,
+    /// Which route answers.
+    pub(super) endpoint: Endpoint,
+    /// When the request was complete.
+    pub(super) started: Instant,
+    /// Fires when the client has gone.
+    pub(super) closed: CancellationToken,
+}
+
+impl RequestContext {
+    pub(super) fn new(facts: Facts) -> Self {
+        Self(Arc::new(facts))
+    }
+}
+
+impl std::ops::Deref for RequestContext {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+/// The request's own ID, the load balancer's, or a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> String {
+    let own = headers.get("x-request-id").and_then(|v| v.to_str().ok());
+    own.filter(|id| is_request_id(id))
+        .map(str::to_owned)
+        .or_else(|| amazon_request_id(headers))
+        .unwrap_or_else(nano_id)
+}
+
+/// First non-empty of the forwarding headers, else `peer`. For the log only: a client can write what it likes here.
+pub(super) fn client_ip(headers: &HeaderMap, peer: &str) -> String {
+    let text = |name: &str| {
+        let value = String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned();
+        (!value.is_empty()).then_some(value)
+    };
+    text("cf-connecting-ip")
+        .or_else(|| {
+            let list = text("x-forwarded-for")?;
+            let first = list.split(',').next().unwrap_or_default().to_owned();
+            (!first.is_empty()).then_some(first)
+        })
+        .or_else(|| text("x-real-ip"))
+        .unwrap_or_else(|| peer.to_owned())
+}
+
+/// What the client can show and how dense its screen is, as far as the configuration asks.
+pub(super) fn client_features(
+    headers: &HeaderMap,
+    negotiation: Negotiation,
+    client_hints: bool,
+) -> ClientFeatures {
+    let mut features = ClientFeatures {
+        webp: (negotiation.auto_webp || negotiation.enforce_webp) && accepts(headers, "image/webp"),
+        avif: (negotiation.auto_avif || negotiation.enforce_avif) && accepts(headers, "image/avif"),
+        jxl: (negotiation.auto_jxl || negotiation.enforce_jxl) && accepts(headers, "image/jxl"),
+        ..ClientFeatures::default()
+    };
+    if client_hints {
+        features.dpr = hint(headers, ["sec-ch-dpr", "dpr"], |dpr: f64| {
+            dpr > 0.0 && dpr <= 8.0
+        });
+        features.width = hint(headers, ["sec-ch-width", "width"], |width: u32| width > 0);
+    }
+    features
+}
+
+/// The `Vary` header that goes with [`client_features`]; `None` where no header matters.
+pub(super) fn vary(negotiation: Negotiation, client_hints: bool) -> Option<&'static str> {
+    let accept = negotiation != Negotiation::default();
+    match (accept, client_hints) {
+        (true, true) => Some("Accept, Sec-Ch-Dpr, Dpr, Sec-Ch-Width, Width"),
+        (true, false) => Some("Accept"),
+        (false, true) => Some("Sec-Ch-Dpr, Dpr, Sec-Ch-Width, Width"),
+        (false, false) => None,
+    }
+}
+
+/// The target as the client wrote it, as far as the HTTP library keeps it.
+pub(super) fn target(uri: &Uri) -> String {
+    match (uri.scheme(), uri.path_and_query()) {
+        (None, Some(target)) => target.as_str().to_owned(),
+        _ => uri.to_string(),
+    }
+}
+
+fn is_request_id(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+fn amazon_request_id(headers: &HeaderMap) -> Option<String> {
+    let context = headers.get("x-amzn-request-context")?;
+    let context: serde_json::Value = serde_json::from_slice(context.as_bytes()).ok()?;
+    let id = context.get("requestId")?.as_str()?;
+    is_request_id(id).then(|| id.to_owned())
+}
+
+fn nano_id() -> String {
+    let mut random = [0_u8; 21];
+    rand::rng().fill(&mut random);
+    random
+        .iter()
+        .map(|byte| match byte & 63 {
+            n @ 0..=25 => char::from(b'A' + n),
+            n @ 26..=51 => char::from(b'a' + n - 26),
+            n @ 52..=61 => char::from(b'0' + n - 52),
+            62 => '_',
+            _ => '-',
+        })
+        .collect()
+}
+
+/// Whether an `Accept` line names the type with a weight above zero. A substring test, as in imgproxy, apart from the
+/// weight: wildcards do not count.
+fn accepts(headers: &HeaderMap, mime: &str) -> bool {
+    headers
+        .get_all(http::header::ACCEPT)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|entry| entry.contains(mime) && !is_refused(entry))
+}
+
+fn is_refused(entry: &str) -> bool {
+    entry
+        .split(';')
+        .skip(1)
+        .filter_map(|parameter| parameter.split_once('='))
+        .any(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("q") && value.trim().parse() == Ok(0.0_f64)
+        })
+}
+
+fn hint<T: std::str::FromStr>(
+    headers: &HeaderMap,
+    names: [&str; 2],
+    valid: impl Fn(T) -> bool,
+) -> Option<T>
+where
+    T: Copy,
+{
+    names
+        .iter()
+        .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<T>().ok())
+        .find(|value| valid(*value))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(rows: &[(&str, &str)]) -> HeaderMap {
+        rows.iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::try_from(*name).unwrap(),
+                    HeaderValue::try_from(*value).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn request_ids() {
+        let amazon = |json: &str| vec![("x-amzn-request-context".to_owned(), json.to_owned())];
+        let own = |id: &str| vec![("x-request-id".to_owned(), id.to_owned())];
+        let rows = [
+            (own("abc-123_X"), Some("abc-123_X")),
+            (own(""), None),
+            (own("a b"), None),
+            (own("é"), None),
+            (amazon(r#"{"requestId":"c6af-9"}"#), Some("c6af-9")),
+            (amazon(r#"{"requestId":"a/b"}"#), None),
+            (amazon(r#"{"requestId":5}"#), None),
+            (amazon("{"), None),
+            (
+                [own("a/b"), amazon(r#"{"requestId":"second"}"#)].concat(),
+                Some("second"),
+            ),
+            (
+                [own("first"), amazon(r#"{"requestId":"second"}"#)].concat(),
+                Some("first"),
+            ),
+        ];
+        for (given, expected) in rows {
+            let given: Vec<_> = given
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str()))
+                .collect();
+            let id = request_id(&headers(&given));
+            match expected {
+                Some(expected) => assert_eq!(id, expected, "{given:?}"),
+                None => assert!(id.len() == 21 && is_request_id(&id), "{given:?} {id}"),
+            }
+        }
+        assert_ne!(nano_id(), nano_id());
+    }
+
+    #[test]
+    fn client_addresses() {
+        let rows: [(&[(&str, &str)], &str); 5] = [
+            (&[], "peer"),
+            (&[("x-real-ip", "3.3.3.3")], "3.3.3.3"),
+            (
+                &[
+                    ("x-forwarded-for", "2.2.2.2, 9.9.9.9"),
+                    ("x-real-ip", "3.3.3.3"),
+                ],
+                "2.2.2.2",
+            ),
+            (
+                &[("x-forwarded-for", ", 9.9.9.9"), ("x-real-ip", "3.3.3.3")],
+                "3.3.3.3",
+            ),
+            (
+                &[
+                    ("cf-connecting-ip", "1.1.1.1"),
+                    ("x-forwarded-for", "2.2.2.2"),
+                ],
+                "1.1.1.1",
+            ),
+        ];
+        for (given, expected) in rows {
+            assert_eq!(client_ip(&headers(given), "peer"), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn accepted_formats() {
+        let all = Negotiation {
+            auto_webp: true,
+            enforce_avif: true,
+            auto_jxl: true,
+            ..Negotiation::default()
+        };
+        let rows = [
+            ("image/webp", (true, false, false)),
+            (
+                "text/html,image/avif;q=0.8,image/webp;q=0.5,*/*",
+                (true, true, false),
+            ),
+            ("image/webp;q=0, image/jxl", (false, false, true)),
+            ("image/webp; Q=0.000", (false, false, false)),
+            ("image/*, */*", (false, false, false)),
+            ("image/webp;v=0", (true, false, false)),
+        ];
+        for (accept, expected) in rows {
+            let given = headers(&[("accept", accept)]);
+            let f = client_features(&given, all, false);
+            assert_eq!((f.webp, f.avif, f.jxl), expected, "{accept}");
+            let off = client_features(&given, Negotiation::default(), false);
+            assert_eq!(off, ClientFeatures::default(), "{accept}");
+        }
+    }
+
+    #[test]
+    fn hints_only_where_enabled_and_in_range() {
+        let rows: [(&[(&str, &str)], Option<f64>, Option<u32>); 6] = [
+            (&[("dpr", "2"), ("width", "300")], Some(2.0), Some(300)),
+            (&[("sec-ch-dpr", "1.5"), ("dpr", "2")], Some(1.5), None),
+            (&[("sec-ch-dpr", "9"), ("dpr", "2")], Some(2.0), None),
+            (&[("dpr", "0"), ("width", "0")], None, None),
+            (&[("dpr", "NaN"), ("width", "-1")], None, None),
+            (&[("width", "1.5"), ("sec-ch-width", "7")], None, Some(7)),
+        ];
+        for (given, dpr, width) in rows {
+            let f = client_features(&headers(given), Negotiation::default(), true);
+            assert_eq!((f.dpr, f.width), (dpr, width), "{given:?}");
+            let off = client_features(&headers(given), Negotiation::default(), false);
+            assert_eq!(off, ClientFeatures::default());
+        }
+    }
+
+    #[test]
+    fn vary_follows_the_configuration() {
+        let webp = Negotiation {
+            enforce_webp: true,
+            ..Negotiation::default()
+        };
+        assert_eq!(vary(Negotiation::default(), false), None);
+        assert_eq!(vary(webp, false), Some("Accept"));
+        assert_eq!(
+            vary(Negotiation::default(), true),
+            Some("Sec-Ch-Dpr, Dpr, Sec-Ch-Width, Width")
+        );
+        assert_eq!(
+            vary(webp, true),
+            Some("Accept, Sec-Ch-Dpr, Dpr, Sec-Ch-Width, Width")
+        );
+    }
+}

@@ -1,0 +1,289 @@
+//! The table of metrics: name, type, help, labels, buckets. Rules: `spec/monitoring.md` A1, B2, B5, B6.
+
+/// Prometheus type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Never decreases.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Buckets with a sum and a count.
+    Histogram,
+}
+
+/// Which bounds a histogram has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buckets {
+    /// Not a histogram.
+    None,
+    /// `buckets_http` of the configuration.
+    Http,
+    /// `buckets_processing` of the configuration.
+    Processing,
+    /// `buckets_fetch` of the configuration.
+    Fetch,
+    /// imgproxy's fixed bounds.
+    Imgproxy,
+}
+
+/// One family.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Name without namespace.
+    pub name: &'static str,
+    /// Type.
+    pub kind: MetricKind,
+    /// Help text: one sentence.
+    pub help: &'static str,
+    /// Label names, in order.
+    pub labels: &'static [&'static str],
+    /// Bounds.
+    pub buckets: Buckets,
+    /// Whether `PROMETHEUS_NAMESPACE` is put in front.
+    pub namespaced: bool,
+}
+
+/// Bounds of imgproxy's histograms, in seconds.
+pub(super) const IMGPROXY_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind: MetricKind::Counter,
+        help,
+        labels,
+        buckets: Buckets::None,
+        namespaced: false,
+    }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        kind: MetricKind::Gauge,
+        ..counter(name, labels, help)
+    }
+}
+
+const fn histogram(
+    name: &'static str,
+    labels: &'static [&'static str],
+    buckets: Buckets,
+    help: &'static str,
+) -> Metric {
+    Metric {
+        kind: MetricKind::Histogram,
+        buckets,
+        ..counter(name, labels, help)
+    }
+}
+
+const fn namespaced(metric: Metric) -> Metric {
+    Metric {
+        namespaced: true,
+        ..metric
+    }
+}
+
+pub(super) const HTTP_DURATION: Metric = histogram(
+    "http_requests_duration_seconds",
+    &["method", "path"],
+    Buckets::Http,
+    "Time from a complete request head to the last byte of the answer.",
+);
+pub(super) const PROCESSING_DURATION: Metric = histogram(
+    "image_processing_duration_seconds",
+    &["format"],
+    Buckets::Processing,
+    "Time to decode, transform and encode one image.",
+);
+pub(super) const FETCH_DURATION: Metric = histogram(
+    "source_image_fetch_duration_seconds",
+    &[],
+    Buckets::Fetch,
+    "Time from sending a source request to the end of its body.",
+);
+pub(super) const PROCESSED: Metric = counter(
+    "processed_images_total",
+    &["format"],
+    "Images successfully encoded, by result format.",
+);
+pub(super) const FETCHED: Metric = counter(
+    "source_images_fetched_total",
+    &["status"],
+    "Source downloads, by success.",
+);
+pub(super) const CACHE_HITS: Metric = counter(
+    "cache_hits_total",
+    &["cache_type"],
+    "Lookups answered by a cache layer.",
+);
+pub(super) const CACHE_MISSES: Metric = counter(
+    "cache_misses_total",
+    &["cache_type"],
+    "Lookups that a cache layer could not answer.",
+);
+pub(super) const STATUS_CODES: Metric = counter(
+    "status_codes_total",
+    &["status"],
+    "Answers of the image and unmatched routes, by HTTP status.",
+);
+pub(super) const VIPS_TRACKED_MEM: Metric =
+    gauge("vips_tracked_mem_bytes", &[], "Memory that libvips tracks.");
+pub(super) const VIPS_TRACKED_HIGHWATER: Metric = gauge(
+    "vips_tracked_mem_highwater_bytes",
+    &[],
+    "The most memory that libvips has tracked so far.",
+);
+pub(super) const VIPS_TRACKED_ALLOCS: Metric = gauge(
+    "vips_tracked_allocs",
+    &[],
+    "Live allocations that libvips tracks.",
+);
+pub(super) const REQUESTS: Metric =
+    namespaced(counter("requests_total", &[], "Image requests started."));
+pub(super) const ERRORS: Metric = namespaced(counter(
+    "errors_total",
+    &["type"],
+    "Image requests that failed, by stage.",
+));
+pub(super) const REQUEST_DURATION: Metric = namespaced(histogram(
+    "request_duration_seconds",
+    &[],
+    Buckets::Imgproxy,
+    "Time of a whole image request, queueing and writing included.",
+));
+pub(super) const SPAN_DURATION: Metric = namespaced(histogram(
+    "request_span_duration_seconds",
+    &["span"],
+    Buckets::Imgproxy,
+    "Time of one stage of an image request.",
+));
+pub(super) const WORKERS: Metric = namespaced(gauge("workers", &[], "Configured workers."));
+pub(super) const REQUESTS_IN_PROGRESS: Metric = namespaced(gauge(
+    "requests_in_progress",
+    &[],
+    "Image requests inside the handler, queued ones included.",
+));
+pub(super) const IMAGES_IN_PROGRESS: Metric = namespaced(gauge(
+    "images_in_progress",
+    &[],
+    "Image requests that hold a worker, and raw streams.",
+));
+pub(super) const UTILIZATION: Metric = namespaced(gauge(
+    "workers_utilization",
+    &[],
+    "Requests in progress as a percentage of the workers; passes 100 when requests queue.",
+));
+pub(super) const VIPS_MEMORY: Metric = namespaced(gauge(
+    "vips_memory_bytes",
+    &[],
+    "Memory that libvips tracks.",
+));
+pub(super) const VIPS_MAX_MEMORY: Metric = namespaced(gauge(
+    "vips_max_memory_bytes",
+    &[],
+    "The most memory that libvips has tracked so far.",
+));
+pub(super) const VIPS_ALLOCS: Metric = namespaced(gauge(
+    "vips_allocs",
+    &[],
+    "Live allocations that libvips tracks.",
+));
+pub(super) const BUILD_INFO: Metric = gauge(
+    "imgforge_build_info",
+    &["version", "revision", "libvips"],
+    "Always 1; the labels say what is running.",
+);
+pub(super) const SOURCE_FETCHES: Metric = counter(
+    "imgforge_source_fetches_total",
+    &["scheme", "outcome"],
+    "Source downloads, by scheme and outcome.",
+);
+pub(super) const SOURCE_BYTES: Metric = counter(
+    "imgforge_source_bytes_total",
+    &["scheme"],
+    "Bytes of source bodies received.",
+);
+pub(super) const RESPONSE_BYTES: Metric = counter(
+    "imgforge_response_bytes_total",
+    &[],
+    "Bytes of response bodies sent by the main listener.",
+);
+pub(super) const COLLAPSED: Metric = counter(
+    "imgforge_collapsed_requests_total",
+    &[],
+    "Requests answered by a job that was already running.",
+);
+pub(super) const REJECTED: Metric = counter(
+    "imgforge_rejected_requests_total",
+    &["reason"],
+    "Image requests refused, by reason.",
+);
+pub(super) const CACHE_ENTRIES: Metric = gauge(
+    "imgforge_cache_entries",
+    &["cache_type"],
+    "Entries in a cache.",
+);
+pub(super) const CACHE_BYTES: Metric = gauge(
+    "imgforge_cache_bytes",
+    &["cache_type"],
+    "Bytes held by a cache.",
+);
+pub(super) const CACHE_EVICTIONS: Metric = counter(
+    "imgforge_cache_evictions_total",
+    &["cache_type"],
+    "Entries that a cache dropped to make room.",
+);
+pub(super) const QUEUE_LENGTH: Metric = gauge(
+    "imgforge_queue_length",
+    &[],
+    "Image requests waiting for a worker.",
+);
+pub(super) const SSRF_BLOCKED: Metric = counter(
+    "imgforge_ssrf_blocked_total",
+    &[],
+    "Source addresses that the address guard refused to dial.",
+);
+
+/// Every family that the recorder holds; `process_*` is in [`super::process`].
+pub const METRICS: &[Metric] = &[
+    HTTP_DURATION,
+    PROCESSING_DURATION,
+    FETCH_DURATION,
+    PROCESSED,
+    FETCHED,
+    CACHE_HITS,
+    CACHE_MISSES,
+    STATUS_CODES,
+    VIPS_TRACKED_MEM,
+    VIPS_TRACKED_HIGHWATER,
+    VIPS_TRACKED_ALLOCS,
+    REQUESTS,
+    ERRORS,
+    REQUEST_DURATION,
+    SPAN_DURATION,
+    WORKERS,
+    REQUESTS_IN_PROGRESS,
+    IMAGES_IN_PROGRESS,
+    UTILIZATION,
+    VIPS_MEMORY,
+    VIPS_MAX_MEMORY,
+    VIPS_ALLOCS,
+    BUILD_INFO,
+    SOURCE_FETCHES,
+    SOURCE_BYTES,
+    RESPONSE_BYTES,
+    COLLAPSED,
+    REJECTED,
+    CACHE_ENTRIES,
+    CACHE_BYTES,
+    CACHE_EVICTIONS,
+    QUEUE_LENGTH,
+    SSRF_BLOCKED,
+];

@@ -1,0 +1,42 @@
+//! Encoding, with the search for a quality that fits `max_bytes`.
+
+use bytes::Bytes;
+
+use super::cancelled;
+use super::pipeline::Context;
+use crate::encode::{self, SaveOptions};
+use crate::error::{Error, Kind};
+use crate::format::ImageFormat;
+use crate::geometry::Size;
+use crate::plan;
+use crate::vips::Image;
+
+/// Encodes the finished image; the format can differ from the wanted one where AVIF cannot hold it.
+pub(super) fn save(context: &Context<'_>, image: &Image) -> Result<(Bytes, ImageFormat), Error> {
+    let size = Size::new(image.width().into(), image.height().into());
+    let format = plan::output::small_avif(context.format, size, image.has_alpha());
+    let output = &context.job.options.output;
+    let config = &context.job.settings.processing;
+    let defaults = plan::output::QualityDefaults { quality: config.quality, by_format: &config.format_quality };
+    let mut quality = plan::output::quality(output, format, &defaults);
+    let saver = encode::saver(format).ok_or_else(|| {
+        Error::new(Kind::ResultFormatUnsupported, format!("Resulting image format is not supported: {format}"))
+    })?;
+    let searches = output.max_bytes > 0 && plan::output::searches_quality(format);
+    let image = if searches { image.copy_memory()? } else { image.clone() };
+    context.cancel.watch(&image);
+    loop {
+        if context.cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        let bytes = (saver.save)(&image, &SaveOptions { quality, config })?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if !searches {
+            return Ok((bytes, format));
+        }
+        match plan::output::next_quality(quality, length, output.max_bytes) {
+            None => return Ok((bytes, format)),
+            Some(next) => quality = next,
+        }
+    }
+}

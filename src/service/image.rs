@@ -1,0 +1,431 @@
+//! The image use case: from a raw request target to the answer, in the order of `spec/http.md` section 5.
+//!
+//! Owns the order of work and what is counted on the way. It does not know HTTP beyond header maps, and not pixels.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+    RANGE,
+};
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::assets::Assets;
+use super::validators;
+use super::workers::{CancelHandle, Workers};
+use super::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache, Weighted};
+use crate::config::{AssetsConfig, DeliveryConfig};
+use crate::error::{Error, Kind};
+use crate::format::ImageFormat;
+use crate::monitoring::{self, CacheKind, InProgress, Span};
+use crate::options::{Options, ParsedRequest, Parser};
+use crate::processing::{self, Job, Processed, Settings};
+use crate::source::{FetchError, FetchRequest, Fetched, Sources};
+use crate::url::path;
+use crate::url::signature::Verifier;
+use crate::vips::{Cancel, ThreadGuard};
+
+/// Worker threads that run image jobs.
+pub type ImageWorkers = Workers<Job, Result<Processed, Error>, Cancel>;
+
+/// What the service is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Checks signatures.
+    pub verifier: Verifier,
+    /// Reads options and source URLs.
+    pub parser: Parser,
+    /// Fetches sources.
+    pub sources: Sources,
+    /// Watermark and fallback image.
+    pub assets: Assets,
+    /// How the fallback image is answered.
+    pub assets_config: AssetsConfig,
+    /// Keeps results and shares running jobs.
+    pub cache: ResultCache<Answer>,
+    /// Whether results are kept.
+    pub cache_is_on: bool,
+    /// Runs jobs.
+    pub workers: ImageWorkers,
+    /// What every job needs to know.
+    pub settings: Arc<Settings>,
+    /// How validators are passed on.
+    pub delivery: DeliveryConfig,
+}
+
+/// Serves images. Cloning shares everything.
+#[derive(Clone, Debug)]
+pub struct ImageService {
+    parts: Arc<Parts>,
+}
+
+/// What a finished job gives to every request that waited for it.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A picture.
+    Image(Arc<Finished>),
+    /// The source says that the client's copy is still good; holds its validators.
+    NotModified(HeaderMap),
+}
+
+/// A finished picture.
+#[derive(Debug)]
+pub struct Finished {
+    body: Bytes,
+    format: ImageFormat,
+    /// Those headers of the source's response that decide headers of ours.
+    headers: HeaderMap,
+    sizes: Sizes,
+    /// The error that the fallback image stands in for.
+    fallback_for: Option<Error>,
+}
+
+impl Weighted for Answer {
+    fn weight(&self) -> u64 {
+        let (body, headers) = match self {
+            Self::Image(finished) => (finished.body.len(), &finished.headers),
+            Self::NotModified(headers) => (0, headers),
+        };
+        let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        (body + headers) as u64
+    }
+}
+
+impl CancelHandle for Cancel {
+    fn cancel(&self) {
+        Self::cancel(self);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Self::is_cancelled(self)
+    }
+}
+
+/// Runs one job on a worker thread.
+pub fn run_job(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
+    let _thread = ThreadGuard::new();
+    let _images = cancel.scope();
+    let started = Instant::now();
+    let result = processing::process(job, cancel);
+    let elapsed = started.elapsed().as_secs_f64();
+    monitoring::span(Span::ProcessingImage, elapsed);
+    if let Ok(processed) = &result
+        && !processed.skipped
+    {
+        monitoring::image_processed(processed.format, elapsed);
+    }
+    result
+}
+
+impl Images for ImageService {
+    fn handle(&self, request: ImageRequest) -> BoxFuture<'static, Result<ImageResponse, Error>> {
+        let service = self.clone();
+        async move { service.answer(request).await }.boxed()
+    }
+}
+
+impl ImageService {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
+        let _in_progress = InProgress::requests();
+        let parsed = self.parse(&request)?;
+        if parsed.options.raw {
+            return self.stream(&request, parsed).await;
+        }
+        self.check_result_format(&parsed.options)?;
+        let conditions = validators::conditional_headers(&request.headers, &self.parts.delivery);
+        let (answer, cache_status) = self.shared(&request, &parsed, conditions).await?;
+        Ok(self.response(answer, parsed, cache_status))
+    }
+
+    /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
+    fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
+        let path = self.parts.verifier.verify(path::split(&request.target)?)?;
+        self.parts.parser.parse(&path, &request.features, now_unix())
+    }
+
+    /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
+    fn check_result_format(&self, options: &Options) -> Result<(), Error> {
+        match options.output.format {
+            None | Some(ImageFormat::Svg) => Ok(()),
+            Some(format) if self.parts.settings.savable.contains(&format) => Ok(()),
+            Some(format) => Err(Error::new(
+                Kind::ResultFormatUnsupported,
+                format!("Resulting image format is not supported: {format}"),
+            )),
+        }
+    }
+
+    /// The answer from the cache, from a job that is running already, or from a job of this request's own.
+    async fn shared(
+        &self,
+        request: &ImageRequest,
+        parsed: &ParsedRequest,
+        conditions: HeaderMap,
+    ) -> Result<(Answer, CacheStatus), Error> {
+        let options = parsed.options.cache_form();
+        let key = |conditions: &HeaderMap| {
+            CacheKey::new(&KeyParts {
+                options: &options,
+                source_url: &parsed.source_url,
+                features: &format!("{:?}", request.features),
+                forwarded: "",
+                conditions: &if conditions.is_empty() { String::new() } else { format!("{conditions:?}") },
+                limits: "",
+            })
+        };
+        let unconditional = key(&HeaderMap::new());
+        if !conditions.is_empty()
+            && let Some(answer) = self.parts.cache.get(&unconditional)
+        {
+            self.count(true);
+            let answer = validators::unless_modified(answer, &conditions);
+            return Ok((answer, CacheStatus::Hit));
+        }
+        match self.parts.cache.get_or_lead(key(&conditions)).await {
+            Lookup::Hit(answer) => {
+                self.count(true);
+                Ok((answer, CacheStatus::Hit))
+            }
+            Lookup::Shared(answer) => Ok((answer?, CacheStatus::Collapsed)),
+            Lookup::Lead(guard) => {
+                self.count(false);
+                match self.work(request, parsed, conditions.clone()).await {
+                    Ok(answer) => {
+                        // An answer to a condition is nobody else's; what stands in for an error is not kept.
+                        if conditions.is_empty() && answer.is_kept() {
+                            guard.complete(answer.clone());
+                        } else {
+                            guard.complete_unkept(answer.clone());
+                        }
+                        Ok((answer, CacheStatus::Miss))
+                    }
+                    Err(error) => {
+                        guard.fail(error.clone());
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+
+    fn count(&self, hit: bool) {
+        match (self.parts.cache_is_on, hit) {
+            (false, _) => {}
+            (true, true) => monitoring::cache_hit(CacheKind::Memory),
+            (true, false) => monitoring::cache_miss(CacheKind::Memory),
+        }
+    }
+
+    /// Waits for a worker, fetches the source and processes it.
+    async fn work(
+        &self,
+        request: &ImageRequest,
+        parsed: &ParsedRequest,
+        conditions: HeaderMap,
+    ) -> Result<Answer, Error> {
+        let queued = Instant::now();
+        let slot = self.parts.workers.acquire().await?;
+        monitoring::span(Span::Queue, queued.elapsed().as_secs_f64());
+        let _images = InProgress::images();
+        let limits = &parsed.options.limits;
+        let fetch = FetchRequest {
+            url: parsed.source_url.clone(),
+            headers: conditions,
+            max_bytes: limits.max_src_file_size.unwrap_or(self.parts.settings.limits.max_src_file_size),
+            deadline: request.deadline,
+        };
+        let (source, fallback_for) = match self.fetch(fetch).await {
+            Ok(Fetched::Image(image)) => (image, None),
+            Ok(Fetched::NotModified(headers)) => return Ok(Answer::NotModified(headers)),
+            Err(error) => match &self.parts.assets.fallback {
+                Some(image) if error.allows_fallback() => {
+                    tracing::warn!(%error, image_url = parsed.source_url, "could not load the image, using the fallback image");
+                    let error = Error::from(error);
+                    monitoring::error(error.outcome().category);
+                    (image.clone(), Some(error))
+                }
+                _ => return Err(error.into()),
+            },
+        };
+        let origin_bytes = source.bytes.len() as u64;
+        let headers = kept_headers(&source.headers, fallback_for.is_some());
+        let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;
+        let job = Job {
+            source,
+            options: parsed.options.clone(),
+            features: request.features,
+            settings: Arc::clone(&self.parts.settings),
+            watermark: self.parts.assets.watermark.clone().filter(|_| wants_watermark),
+        };
+        let processed = slot.run(job, Cancel::new()).await??;
+        let sizes =
+            Sizes { origin: Some(processed.source_size), result: Some(processed.result_size), origin_bytes };
+        Ok(Answer::Image(Arc::new(Finished {
+            body: processed.bytes,
+            format: processed.format,
+            headers,
+            sizes,
+            fallback_for,
+        })))
+    }
+
+    async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        let mut fetch = FetchCount { started: Instant::now(), counted: false };
+        let result = self.parts.sources.fetch(request).await;
+        fetch.ended(&result);
+        result
+    }
+
+    /// Streams the source as it is, whatever its status.
+    async fn stream(&self, request: &ImageRequest, parsed: ParsedRequest) -> Result<ImageResponse, Error> {
+        let mut fetch = FetchCount { started: Instant::now(), counted: false };
+        let result = self
+            .parts
+            .sources
+            .stream(FetchRequest {
+                url: parsed.source_url.clone(),
+                headers: picked(&request.headers, RAW_REQUEST_HEADERS),
+                max_bytes: 0,
+                deadline: request.deadline,
+            })
+            .await;
+        fetch.ended(&result);
+        let raw = result?;
+        Ok(ImageResponse {
+            status: raw.status,
+            body: Body::Stream(raw.body),
+            source_headers: raw.headers,
+            ..self.base(ReplyKind::Raw, parsed)
+        })
+    }
+
+    fn response(&self, answer: Answer, parsed: ParsedRequest, cache_status: CacheStatus) -> ImageResponse {
+        let cache_status =
+            Some(cache_status).filter(|s| self.parts.cache_is_on || *s == CacheStatus::Collapsed);
+        match answer {
+            Answer::NotModified(headers) => ImageResponse {
+                status: StatusCode::NOT_MODIFIED,
+                source_headers: headers,
+                cache_status,
+                ..self.base(ReplyKind::NotModified, parsed)
+            },
+            Answer::Image(finished) => {
+                let config = &self.parts.assets_config;
+                let fallback = finished.fallback_for.as_ref();
+                let status = fallback.map_or(200, |error| {
+                    config.fallback_status.unwrap_or(error.outcome().status)
+                });
+                ImageResponse {
+                    // A status below 200 is no final answer; the client would wait for another one.
+                    status: StatusCode::from_u16(status).ok().filter(|s| s.as_u16() >= 200).unwrap_or_default(),
+                    body: Body::Bytes(finished.body.clone()),
+                    source_headers: finished.headers.clone(),
+                    max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
+                    cache_status,
+                    ..self.base(ReplyKind::Processed { format: finished.format, sizes: finished.sizes }, parsed)
+                }
+            }
+        }
+    }
+
+    fn base(&self, kind: ReplyKind, parsed: ParsedRequest) -> ImageResponse {
+        let processing_options = parsed.options.to_string();
+        let delivery = parsed.options.delivery;
+        ImageResponse {
+            status: StatusCode::OK,
+            body: Body::Empty,
+            kind,
+            source_headers: HeaderMap::new(),
+            source_url: parsed.source_url,
+            expires: delivery.expires,
+            max_age: None,
+            filename: delivery.filename,
+            attachment: delivery.attachment,
+            processing_options,
+            cache_status: None,
+        }
+    }
+}
+
+impl Answer {
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Image(finished) if finished.fallback_for.is_none())
+    }
+
+    /// The source's headers that came with the answer.
+    pub(super) fn source_headers(&self) -> &HeaderMap {
+        match self {
+            Self::Image(finished) => &finished.headers,
+            Self::NotModified(headers) => headers,
+        }
+    }
+}
+
+/// Counts one download, also where the client leaves in the middle of it.
+struct FetchCount {
+    started: Instant,
+    counted: bool,
+}
+
+impl FetchCount {
+    fn ended<T>(&mut self, result: &Result<T, FetchError>) {
+        self.counted = true;
+        if let Err(error) = result {
+            if matches!(error, FetchError::Blocked(_)) {
+                monitoring::ssrf_blocked();
+            }
+            if !error.started() {
+                return;
+            }
+        }
+        self.record(result.is_ok());
+    }
+
+    fn record(&self, success: bool) {
+        let elapsed = self.started.elapsed().as_secs_f64();
+        monitoring::source_fetched(success, elapsed);
+        monitoring::span(Span::DownloadingSourceImage, elapsed);
+    }
+}
+
+impl Drop for FetchCount {
+    fn drop(&mut self) {
+        if !self.counted {
+            self.record(false);
+        }
+    }
+}
+
+fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
+    picked(source, if fallback { &[CACHE_CONTROL] } else { SOURCE_HEADERS })
+}
+
+fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    for name in names {
+        for value in headers.get_all(name) {
+            out.append(name, value.clone());
+        }
+    }
+    out
+}
+
+fn now_unix() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Headers of a source that decide headers of a processed image.
+const SOURCE_HEADERS: &[HeaderName] = &[CACHE_CONTROL, ETAG, EXPIRES, LAST_MODIFIED];
+/// Headers of a client that a raw source gets to see. Rule: `spec/http.md` section 9.
+const RAW_REQUEST_HEADERS: &[HeaderName] = &[IF_NONE_MATCH, IF_MODIFIED_SINCE, ACCEPT_ENCODING, RANGE];

@@ -1,0 +1,507 @@
+//! Worker threads for image jobs, and the queue in front of them. Rule: `spec/http.md` section 6.
+//!
+//! Owns the threads, the order of service and the shedding rule. A job is data and so is its answer; what a job does is
+//! the runner's business. A slot is held from before the download until the thread has really finished, so that a job
+//! which outlives its request still counts.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::config::WorkersConfig;
+use crate::{Error, Kind};
+
+/// A handle that stops a running job from outside.
+pub trait CancelHandle: Clone + Send + Sync + 'static {
+    /// Asks the job to stop as soon as it can; called at most once per job, from any thread.
+    fn cancel(&self);
+
+    /// Whether that has happened; a job that has not begun by then never does.
+    fn is_cancelled(&self) -> bool;
+}
+
+/// Worker threads that turn jobs `J` into answers `R`, each under a cancel handle `C`. Clones share the threads, which
+/// end when the last clone and the last slot are gone.
+pub struct Workers<J, R, C> {
+    shared: Arc<Shared<J, R, C>>,
+}
+
+impl<J, R, C> Clone for Workers<J, R, C> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<J, R, C> fmt::Debug for Workers<J, R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers")
+            .field("busy", &self.busy())
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
+    }
+}
+
+/// More requests hold or wait for a slot than allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is full")]
+pub struct QueueFull;
+
+impl From<QueueFull> for Error {
+    fn from(full: QueueFull) -> Self {
+        Self::new(Kind::QueueFull, full.to_string())
+    }
+}
+
+/// A job without an answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerError {
+    /// The job panicked; the thread lives on.
+    #[error("image job panicked: {0}")]
+    Panicked(String),
+    /// The job was cancelled before it began.
+    #[error("image job was cancelled")]
+    Cancelled,
+    /// The threads are gone.
+    #[error("worker threads have stopped")]
+    Stopped,
+}
+
+impl From<WorkerError> for Error {
+    fn from(error: WorkerError) -> Self {
+        let kind = match error {
+            WorkerError::Panicked(_) | WorkerError::Stopped => Kind::Internal,
+            WorkerError::Cancelled => Kind::Cancelled,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl<J, R, C> Workers<J, R, C>
+where
+    J: Send + 'static,
+    R: Send + 'static,
+    C: CancelHandle,
+{
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses a thread.
+    pub fn start(
+        config: &WorkersConfig,
+        runner: impl Fn(J, &C) -> R + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let count = config.workers.max(1);
+        let (sender, receiver) = mpsc::channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let runner = Arc::new(runner);
+        for number in 0..count {
+            let (receiver, runner) = (Arc::clone(&receiver), Arc::clone(&runner));
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    yield_to_network_threads();
+                    work(&receiver, &*runner);
+                })?;
+        }
+        Ok(Self {
+            shared: Arc::new(Shared {
+                permits: Arc::new(Semaphore::new(count)),
+                tasks: sender,
+                count,
+                present: AtomicUsize::new(0),
+                limit: match config.queue_size {
+                    0 => usize::MAX,
+                    waiting => waiting.saturating_add(count),
+                },
+            }),
+        })
+    }
+
+    /// Waits for a slot, first come, first served. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    ///
+    /// As many requests as allowed hold or wait for a slot already; known at once, without waiting.
+    pub async fn acquire(&self) -> Result<Slot<J, R, C>, QueueFull> {
+        let presence = Presence::enter(&self.shared)?;
+        let permit = Arc::clone(&self.shared.permits)
+            .acquire_owned()
+            .await
+            // Never closed, so never reached.
+            .map_err(|_| QueueFull)?;
+        Ok(Slot { permit, presence })
+    }
+}
+
+impl<J, R, C> Workers<J, R, C> {
+    /// Number of threads, and so of slots.
+    pub fn count(&self) -> usize {
+        self.shared.count
+    }
+
+    /// Slots that are held, by requests that still download or by jobs.
+    pub fn busy(&self) -> usize {
+        let free = self.shared.permits.available_permits();
+        self.shared.count.saturating_sub(free)
+    }
+
+    /// Requests that wait for a slot.
+    pub fn waiting(&self) -> usize {
+        self.present().saturating_sub(self.busy())
+    }
+
+    /// Requests that hold or wait for a slot.
+    pub fn present(&self) -> usize {
+        self.shared.present.load(Ordering::Acquire)
+    }
+}
+
+/// The right to run one job on a worker thread.
+#[must_use = "a slot that is not used keeps others waiting"]
+pub struct Slot<J, R, C> {
+    permit: OwnedSemaphorePermit,
+    presence: Presence<J, R, C>,
+}
+
+impl<J, R, C> fmt::Debug for Slot<J, R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
+impl<J, R, C: CancelHandle> Slot<J, R, C> {
+    /// Runs a job. Dropping the future cancels it; the slot is free once the thread is.
+    ///
+    /// # Errors
+    ///
+    /// The job gave no answer. Its own failures are part of `R`.
+    pub async fn run(self, job: J, cancel: C) -> Result<R, WorkerError> {
+        let (sender, receiver) = oneshot::channel();
+        let shared = Arc::clone(&self.presence.shared);
+        let mut leaving = CancelOnDrop(Some(cancel.clone()));
+        let task = Task {
+            job,
+            cancel,
+            answer: sender,
+            slot: self,
+        };
+        shared.tasks.send(task).map_err(|_| WorkerError::Stopped)?;
+        let answer = receiver.await;
+        leaving.0 = None;
+        answer.unwrap_or(Err(WorkerError::Stopped))
+    }
+}
+
+struct Shared<J, R, C> {
+    permits: Arc<Semaphore>,
+    tasks: mpsc::Sender<Task<J, R, C>>,
+    count: usize,
+    /// Requests that hold or wait for a slot.
+    present: AtomicUsize,
+    limit: usize,
+}
+
+struct Task<J, R, C> {
+    job: J,
+    cancel: C,
+    answer: oneshot::Sender<Result<R, WorkerError>>,
+    slot: Slot<J, R, C>,
+}
+
+/// One request's place among those that hold or wait.
+struct Presence<J, R, C> {
+    shared: Arc<Shared<J, R, C>>,
+}
+
+impl<J, R, C> Presence<J, R, C> {
+    fn enter(shared: &Arc<Shared<J, R, C>>) -> Result<Self, QueueFull> {
+        let within = |present| (present < shared.limit).then_some(present + 1);
+        shared
+            .present
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, within)
+            .map_err(|_| QueueFull)?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+        })
+    }
+}
+
+impl<J, R, C> Drop for Presence<J, R, C> {
+    fn drop(&mut self) {
+        self.shared.present.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+struct CancelOnDrop<C: CancelHandle>(Option<C>);
+
+impl<C: CancelHandle> Drop for CancelOnDrop<C> {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.0.take() {
+            cancel.cancel();
+        }
+    }
+}
+
+/// The life of a worker thread: it ends when nobody can send a task any more.
+fn work<J, R, C: CancelHandle>(
+    tasks: &Mutex<mpsc::Receiver<Task<J, R, C>>>,
+    runner: &(dyn Fn(J, &C) -> R + Send + Sync),
+) {
+    loop {
+        let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Task {
+            job,
+            cancel,
+            answer,
+            slot,
+        }) = next
+        else {
+            return;
+        };
+        let outcome = if cancel.is_cancelled() {
+            Err(WorkerError::Cancelled)
+        } else {
+            // Nothing of the job survives a panic: it is moved in, and its answer is lost.
+            catch_unwind(AssertUnwindSafe(|| runner(job, &cancel)))
+                .map_err(|panic| WorkerError::Panicked(text(&*panic)))
+        };
+        // Free before the answer, so that whoever sees the answer may count on the slot.
+        let Slot { permit, presence } = slot;
+        drop(presence);
+        drop(permit);
+        // A request that has left needs no answer.
+        drop(answer.send(outcome));
+    }
+}
+
+fn text(panic: &(dyn Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "no message".to_owned()
+    }
+}
+
+/// Lowers the priority of the calling thread, so that sockets are served while all workers compute.
+#[expect(
+    unsafe_code,
+    reason = "the standard library has no call for a thread's priority"
+)]
+fn yield_to_network_threads() {
+    // SAFETY: the call takes plain numbers; id 0 means the calling thread on Linux. A refusal changes nothing.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+    }
+}
+
+/// Below the default of 0, above the lowest of 19.
+const NICE: libc::c_int = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default)]
+    struct Flag(Arc<AtomicBool>);
+
+    impl CancelHandle for Flag {
+        fn cancel(&self) {
+            self.0.store(true, Ordering::Release);
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.0.load(Ordering::Acquire)
+        }
+    }
+
+    #[derive(Debug)]
+    enum Job {
+        Answer(usize),
+        Panic,
+        /// Runs until it is cancelled, then for a while longer.
+        UntilCancelled,
+    }
+
+    type TestWorkers = Workers<Job, usize, Flag>;
+
+    fn workers(workers: usize, queue_size: usize) -> TestWorkers {
+        let config = WorkersConfig {
+            workers,
+            queue_size,
+        };
+        Workers::start(&config, |job, cancel: &Flag| match job {
+            Job::Answer(number) => number,
+            Job::Panic => panic!("on purpose"),
+            Job::UntilCancelled => {
+                let started = Instant::now();
+                while !cancel.is_cancelled() && started.elapsed() < Duration::from_secs(5) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                thread::sleep(Duration::from_millis(50));
+                0
+            }
+        })
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn first_come_first_served() {
+        let workers = workers(1, 0);
+        let held = workers.acquire().await.unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut waiting = Vec::new();
+        for number in 0..20 {
+            let (workers, order) = (workers.clone(), Arc::clone(&order));
+            let mut turn = Box::pin(async move {
+                let slot = workers.acquire().await.unwrap();
+                order.lock().unwrap().push(number);
+                slot.run(Job::Answer(number), Flag::default()).await
+            });
+            assert!((&mut turn).now_or_never().is_none());
+            waiting.push(turn);
+        }
+        assert_eq!((workers.busy(), workers.waiting()), (1, 20));
+        drop(held);
+        let answers = futures_util::future::join_all(waiting).await;
+        assert!(answers.into_iter().map(Result::unwrap).eq(0..20));
+        assert!(order.lock().unwrap().iter().copied().eq(0..20));
+        assert_eq!(workers.present(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let workers = workers(2, 1);
+        let first = workers.acquire().await.unwrap();
+        let _second = workers.acquire().await.unwrap();
+        let mut third = Box::pin(workers.acquire());
+        assert!((&mut third).now_or_never().is_none());
+        assert_eq!(workers.acquire().await.unwrap_err(), QueueFull);
+        // A request that leaves the queue makes room.
+        drop(third);
+        let mut fourth = Box::pin(workers.acquire());
+        assert!((&mut fourth).now_or_never().is_none());
+        drop(first);
+        assert!(fourth.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_job_frees_its_slot_when_it_has_ended() {
+        let workers = workers(1, 0);
+        let flag = Flag::default();
+        let slot = workers.acquire().await.unwrap();
+        let running = slot.run(Job::UntilCancelled, flag.clone());
+        let outcome = tokio::time::timeout(Duration::from_millis(50), running).await;
+        assert!(outcome.is_err());
+        assert!(flag.is_cancelled());
+        assert_eq!(workers.busy(), 1);
+        let cancelled = Instant::now();
+        let slot = workers.acquire().await.unwrap();
+        assert!(cancelled.elapsed() > Duration::from_millis(20));
+        assert!(cancelled.elapsed() < Duration::from_secs(2));
+        let answer = slot.run(Job::Answer(7), Flag::default()).await;
+        assert_eq!(answer, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_job_cancelled_before_it_begins_never_does() {
+        let workers = workers(1, 0);
+        let flag = Flag::default();
+        flag.cancel();
+        let slot = workers.acquire().await.unwrap();
+        let answer = slot.run(Job::Answer(1), flag).await;
+        assert_eq!(answer, Err(WorkerError::Cancelled));
+        assert_eq!(workers.present(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_finished_job_is_not_cancelled() {
+        let flag = Flag::default();
+        let slot = workers(1, 0).acquire().await.unwrap();
+        slot.run(Job::Answer(1), flag.clone()).await.unwrap();
+        assert!(!flag.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_job() {
+        let workers = workers(1, 0);
+        for _ in 0..3 {
+            let slot = workers.acquire().await.unwrap();
+            let answer = slot.run(Job::Panic, Flag::default()).await;
+            assert_eq!(answer, Err(WorkerError::Panicked("on purpose".to_owned())));
+            assert_eq!(Error::from(answer.unwrap_err()).kind(), Kind::Internal);
+        }
+        let slot = workers.acquire().await.unwrap();
+        assert_eq!(slot.run(Job::Answer(3), Flag::default()).await, Ok(3));
+        assert_eq!(workers.present(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn ten_thousand_jobs_leave_nothing_behind() {
+        let workers = workers(4, 0);
+        let mut all = tokio::task::JoinSet::new();
+        for number in 0..10_000 {
+            let workers = workers.clone();
+            all.spawn(async move {
+                let slot = workers.acquire().await.unwrap();
+                let running = slot.run(Job::Answer(number), Flag::default());
+                // Some leave before the answer.
+                if number % 10 == 0 {
+                    running.now_or_never();
+                } else {
+                    assert_eq!(running.await, Ok(number));
+                }
+            });
+        }
+        while let Some(outcome) = all.join_next().await {
+            outcome.unwrap();
+        }
+        let started = Instant::now();
+        while workers.present() > 0 && started.elapsed() < Duration::from_secs(5) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!((workers.present(), workers.busy()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn threads_are_named_and_nice_and_end_with_the_last_handle() {
+        let config = WorkersConfig {
+            workers: 1,
+            queue_size: 0,
+        };
+        let (sender, ended) = mpsc::channel::<()>();
+        let workers = Workers::start(&config, move |(): (), _: &Flag| {
+            let _alive = &sender;
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            let nice = stat.rsplit(' ').nth_back(18).map(str::to_owned);
+            (thread::current().name().map(str::to_owned), nice)
+        })
+        .unwrap();
+        let slot = workers.acquire().await.unwrap();
+        let (name, nice) = slot.run((), Flag::default()).await.unwrap();
+        assert_eq!(name.as_deref(), Some("worker-0"));
+        // Field 19 of the line.
+        assert_eq!(nice.as_deref(), Some("10"));
+        drop(workers);
+        let gone = tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(5)));
+        assert_eq!(
+            gone.await.unwrap(),
+            Err(mpsc::RecvTimeoutError::Disconnected)
+        );
+    }
+}
