@@ -65,7 +65,7 @@ async fn a_follower_survives_the_leader() {
 #[tokio::test]
 async fn deadlines_say_whose_they_are() {
     let origin = Origin::start().await;
-    let large = pictures::plain_png(400, 400);
+    let large = pictures::noise_png(300, 300);
     let half = large.len() / 2;
     origin
         .on("/mute", Script::mute())

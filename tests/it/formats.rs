@@ -224,11 +224,7 @@ async fn formats_that_are_none_are_refused_before_the_download() {
 #[tokio::test]
 async fn quality_changes_the_size_of_lossy_results() {
     let origin = Origin::start().await;
-    // Noise, so that quality has something to drop.
-    let noise = pictures::png(128, 128, |x, y| {
-        let v = (x * 7919 + y * 104_729).wrapping_mul(2_654_435_761) >> 24;
-        [v as u8, (v * 3) as u8, (v * 7) as u8]
-    });
+    let noise = pictures::noise_png(128, 128);
     origin.on("/noise.png", Script::file(noise, "image/png"));
     let server = Server::start(&[("IMGPROXY_FORMAT_QUALITY", "webp=20")]).await;
     let size = async |options: &str, extension: &str| {

@@ -52,7 +52,7 @@ async fn every_route_answers_as_the_reference_does() {
         }
         assert_eq!(
             reply.header("server"),
-            Some("imgproxy"),
+            Some("imgforge"),
             "{method} {target}"
         );
         assert_eq!(

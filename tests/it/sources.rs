@@ -10,10 +10,7 @@ const INVALID: &str = "Invalid source image";
 
 /// A PNG that is larger than what the server reads to recognise it.
 fn large() -> Vec<u8> {
-    pictures::png(300, 300, |x, y| {
-        let v = (x * 7919 + y * 104_729).wrapping_mul(2_654_435_761) >> 24;
-        [v as u8, (v * 3) as u8, (v * 7) as u8]
-    })
+    pictures::noise_png(300, 300)
 }
 
 #[tokio::test]

@@ -74,6 +74,14 @@ pub fn plain_png(width: u32, height: u32) -> Vec<u8> {
     png(width, height, |x, y| [(x / 4) as u8, (y / 4) as u8, 90])
 }
 
+/// A PNG of this size with noise: many bytes, and detail that a lossy encoder can drop.
+pub fn noise_png(width: u32, height: u32) -> Vec<u8> {
+    png(width, height, |x, y| {
+        let v = (x * 7919 + y * 104_729).wrapping_mul(2_654_435_761) >> 24;
+        [v as u8, (v * 3) as u8, (v * 7) as u8]
+    })
+}
+
 /// Format, width and height of an encoded picture by its own bytes.
 pub fn facts(bytes: &[u8]) -> (&'static str, u32, u32) {
     let be16 = |at: usize| u32::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
