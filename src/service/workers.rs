@@ -15,6 +15,7 @@ use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::WorkersConfig;
+use crate::vips::lower_thread_priority;
 use crate::{Error, Kind};
 
 /// A handle that stops a running job from outside.
@@ -108,7 +109,8 @@ where
             thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
-                    yield_to_network_threads();
+                    // Sockets are to be served while all workers compute; a refusal changes nothing else.
+                    lower_thread_priority(NICE);
                     work(&receiver, &*runner);
                 })?;
         }
@@ -293,20 +295,8 @@ fn text(panic: &(dyn Any + Send)) -> String {
     }
 }
 
-/// Lowers the priority of the calling thread, so that sockets are served while all workers compute.
-#[expect(
-    unsafe_code,
-    reason = "the standard library has no call for a thread's priority"
-)]
-fn yield_to_network_threads() {
-    // SAFETY: the call takes plain numbers; id 0 means the calling thread on Linux. A refusal changes nothing.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
-    }
-}
-
 /// Below the default of 0, above the lowest of 19.
-const NICE: libc::c_int = 10;
+const NICE: i32 = 10;
 
 #[cfg(test)]
 mod tests {

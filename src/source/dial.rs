@@ -1,93 +1,69 @@
-//! Opening connections to http and https sources.
+//! Where connections to http and https sources go: names, proxies and the guard.
 //!
-//! Owns the one place where an address is connected: the guard judges literals and resolved addresses here, for every
-//! attempt, so that neither a redirect nor a change in DNS gets around it. Rule: `spec/sources.md` sections 2 and 3.
+//! Owns both places in which an address is judged. Names go through [`Resolver`], which hands out permitted addresses
+//! only, for every connection, so that a change in DNS gets around nothing. Hosts that are addresses never reach it;
+//! [`Dial::check`] judges those, of source and proxy, before every hop. Rule: `spec/sources.md` sections 2 and 3.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::dns::Name;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tower_service::Service;
+use hyper_util::client::proxy::matcher::Matcher;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{ParseError, Url};
 
+use super::FetchError;
 use super::guard::{Blocked, Guard};
-use super::target::{address_literal, is_numeric_name};
+use super::target::address_literal;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Connects to a URI's host, directly or through a proxy, if the guard permits the address.
+/// Decides which addresses and which proxies are dialled.
 #[derive(Clone, Debug)]
 pub(super) struct Dial {
-    tcp: HttpConnector<Resolver>,
     guard: Arc<Guard>,
     proxies: Proxies,
 }
 
 impl Dial {
     pub(super) fn new(guard: Guard, proxies: Proxies) -> Self {
-        let guard = Arc::new(guard);
-        let mut tcp = HttpConnector::new_with_resolver(Resolver {
-            guard: Arc::clone(&guard),
-        });
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        tcp.set_keepalive(Some(TCP_KEEP_ALIVE));
-        tcp.set_nodelay(true);
         Self {
-            tcp,
-            guard,
+            guard: Arc::new(guard),
             proxies,
         }
     }
 
-    /// Judges a host that is an address already; such hosts never reach the resolver.
-    pub(super) fn check_literal(&self, host: &str) -> Result<(), Blocked> {
-        address_literal(host).map_or(Ok(()), |address| self.guard.check(address))
-    }
-
-    async fn connect(self, target: Uri) -> Result<Dialled, BoxError> {
-        let Self {
-            mut tcp, proxies, ..
-        } = self.clone();
-        let Some(proxy) = proxies.intercept(&target) else {
-            self.check_literal(target.host().unwrap_or_default())?;
-            return Ok(Dialled::new(tcp.call(target).await?, false));
-        };
-        self.check_literal(proxy.uri().host().unwrap_or_default())?;
-        if target.scheme_str() == Some("http") {
-            return Ok(Dialled::new(tcp.call(proxy.uri().clone()).await?, true));
+    /// Judges the host of a hop and that of its proxy where they are addresses.
+    pub(super) fn check(&self, url: &Url) -> Result<(), FetchError> {
+        self.check_literal(url)?;
+        let proxy = self
+            .proxies
+            .intercept(url)
+            .map_err(|error| FetchError::Unreachable(Box::new(error)))?;
+        if let Some(proxy) = proxy {
+            self.check_literal(&proxy)?;
         }
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
-        if let Some(authorization) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(authorization.clone());
+        Ok(())
+    }
+
+    /// The name resolution for the client.
+    pub(super) fn resolver(&self) -> Resolver {
+        Resolver {
+            guard: Arc::clone(&self.guard),
         }
-        Ok(Dialled::new(tunnel.call(target).await?, false))
-    }
-}
-
-impl Service<Uri> for Dial {
-    type Response = Dialled;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Dialled, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, target: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(target))
+    /// The choice of proxies for the client; the same that [`Dial::check`] has judged.
+    pub(super) fn proxy(&self) -> reqwest::Proxy {
+        let proxies = self.proxies.clone();
+        reqwest::Proxy::custom(move |url| proxies.intercept(url).ok().flatten())
+    }
+
+    fn check_literal(&self, url: &Url) -> Result<(), Blocked> {
+        url.host_str()
+            .and_then(address_literal)
+            .map_or(Ok(()), |address| self.guard.check(address))
     }
 }
 
@@ -113,47 +89,54 @@ impl Proxies {
         Self(Arc::new(Matcher::builder().build()))
     }
 
-    fn intercept(&self, target: &Uri) -> Option<Intercept> {
-        let host = target.host()?;
+    /// The proxy for a source with its credentials as user info; none for sources on this machine.
+    fn intercept(&self, source: &Url) -> Result<Option<Url>, ParseError> {
+        let host = source.host_str().unwrap_or_default();
         let loopback = address_literal(host).is_some_and(|address| address.is_loopback());
         if loopback || host == "localhost" {
-            return None;
+            return Ok(None);
         }
-        self.0.intercept(target)
+        let Some(found) = source
+            .as_str()
+            .parse::<Uri>()
+            .ok()
+            .and_then(|uri| self.0.intercept(&uri))
+        else {
+            return Ok(None);
+        };
+        let mut proxy = Url::parse(&found.uri().to_string())?;
+        if let Some((user, password)) = found.basic_auth().and_then(credentials) {
+            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            let set = proxy
+                .set_username(&encode(&user))
+                .and_then(|()| proxy.set_password(Some(&encode(&password))));
+            set.map_err(|()| ParseError::EmptyHost)?;
+        }
+        Ok(Some(proxy))
     }
+}
 
-    /// The `Proxy-Authorization` of a plain request that goes through a proxy; tunnels carry their own.
-    pub(super) fn authorization(&self, target: &Uri) -> Option<HeaderValue> {
-        if target.scheme_str() != Some("http") {
-            return None;
-        }
-        self.intercept(target)?.basic_auth().cloned()
-    }
+/// User and password of a `Basic` authorization, which is the only form that the environment's rules give out.
+fn credentials(authorization: &HeaderValue) -> Option<(String, String)> {
+    let encoded = authorization.to_str().ok()?.strip_prefix("Basic ")?;
+    let plain = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (user, password) = plain.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
 }
 
 /// System name resolution that answers only with addresses the guard permits.
 #[derive(Clone, Debug)]
-struct Resolver {
+pub(super) struct Resolver {
     guard: Arc<Guard>,
 }
 
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
         let guard = Arc::clone(&self.guard);
         Box::pin(async move {
-            if is_numeric_name(name.as_str()) {
-                return Err(io::Error::from(io::ErrorKind::NotFound).into());
-            }
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(permitted(&guard, found)?.into_iter())
+            let permitted: Addrs = Box::new(permitted(&guard, found)?.into_iter());
+            Ok(permitted)
         })
     }
 }
@@ -176,90 +159,3 @@ fn permitted(
         _ => Ok(permitted),
     }
 }
-
-/// Whether a connection has carried a whole response head before. A failure on such a connection may only mean that
-/// the source had closed it meanwhile.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Used(Arc<AtomicBool>);
-
-impl Used {
-    /// Marks the connection as used and says whether it was before.
-    pub(super) fn mark(&self) -> bool {
-        self.0.swap(true, Ordering::Relaxed)
-    }
-
-    /// Whether the connection has been used before.
-    pub(super) fn is_marked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// An open connection.
-#[derive(Debug)]
-pub(super) struct Dialled {
-    stream: TokioIo<TcpStream>,
-    proxied: bool,
-    used: Used,
-}
-
-impl Dialled {
-    fn new(stream: TokioIo<TcpStream>, proxied: bool) -> Self {
-        Self {
-            stream,
-            proxied,
-            used: Used::default(),
-        }
-    }
-}
-
-impl Connection for Dialled {
-    fn connected(&self) -> Connected {
-        self.stream
-            .connected()
-            .proxy(self.proxied)
-            .extra(self.used.clone())
-    }
-}
-
-impl Read for Dialled {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl Write for Dialled {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
-    }
-}
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-const TCP_KEEP_ALIVE: Duration = Duration::from_secs(30);

@@ -25,6 +25,9 @@ pub enum SourceConfigError {
     /// The TLS library refuses its own defaults.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
+    /// The HTTP client refuses its settings.
+    #[error("the HTTP client cannot be set up")]
+    Client(#[from] reqwest::Error),
 }
 
 /// A fetch that failed.

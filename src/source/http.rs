@@ -1,24 +1,23 @@
 //! Requests to http and https sources: headers, redirects, retries. Rule: `spec/sources.md` section 2.
 //!
 //! Owns everything up to the response head. Bodies are read in `body`, addresses are judged in `dial`.
+//!
+//! Known differences from imgproxy, which the client library does not let us avoid: every request carries
+//! `Accept: */*`; dot segments of a path, `%2e` included, are resolved before the request is sent; an apostrophe in a
+//! query goes out as `%27`.
 
-use std::error::Error as _;
+use std::cell::Cell;
+use std::error::Error;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER, SET_COOKIE,
-    USER_AGENT,
-};
-use http::{Extensions, HeaderMap, HeaderValue, Request, Response};
-use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, LOCATION, REFERER, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Request, Response};
+use tower::util::MapRequestLayer;
 
 use super::cookies::Jar;
-use super::dial::{Dial, Proxies, Used};
+use super::dial::{Dial, Proxies};
 use super::guard::{Blocked, Guard};
 use super::target::Target;
 use super::{FetchError, SourceConfigError, tls};
@@ -27,10 +26,8 @@ use crate::config::SourceConfig;
 /// The client of all http and https sources.
 #[derive(Clone, Debug)]
 pub(super) struct HttpSource {
-    client: Client<HttpsConnector<Dial>, Empty<Bytes>>,
+    client: Client,
     dial: Dial,
-    proxies: Proxies,
-    user_agent: HeaderValue,
     max_redirects: usize,
     keep_alive: bool,
 }
@@ -38,7 +35,7 @@ pub(super) struct HttpSource {
 /// A response head and where it came from in the end.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) response: Response<Incoming>,
+    pub(super) response: Response,
     pub(super) target: Target,
 }
 
@@ -48,28 +45,30 @@ impl HttpSource {
             .ok()
             .filter(|value| !value.is_empty())
             .ok_or_else(|| SourceConfigError::UserAgent(config.user_agent.clone()))?;
-        let dial = Dial::new(Guard::new(config), proxies.clone());
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(!config.ignore_ssl_verification)?)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(dial.clone());
+        let dial = Dial::new(Guard::new(config), proxies);
         let keep_alive = !config.client_keep_alive_timeout.is_zero();
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
+        let client = Client::builder()
+            .user_agent(user_agent)
+            .redirect(Policy::none())
+            .tls_backend_preconfigured(tls::client_config(!config.ignore_ssl_verification)?)
+            .dns_resolver(dial.resolver())
+            .proxy(dial.proxy())
+            .connector_layer(MapRequestLayer::new(|destination| {
+                note_new_connection();
+                destination
+            }))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_keepalive(TCP_KEEP_ALIVE)
             .pool_idle_timeout(config.client_keep_alive_timeout)
             .pool_max_idle_per_host(if keep_alive { IDLE_PER_HOST } else { 0 })
             .http1_max_headers(MAX_HEADERS)
             .http2_initial_stream_window_size(HTTP2_WINDOW)
             .http2_keep_alive_interval(HTTP2_PING_INTERVAL)
             .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
-            .build(connector);
+            .build()?;
         Ok(Self {
             client,
             dial,
-            proxies,
-            user_agent,
             max_redirects: config.max_redirects,
             keep_alive,
         })
@@ -85,7 +84,7 @@ impl HttpSource {
         let mut jar = Jar::default();
         let mut followed = 0;
         loop {
-            let headers = self.headers(&first, &target, extra, referer, &jar)?;
+            let headers = self.headers(&first, &target, extra, referer, &jar);
             let response = self.send(&target, headers).await?;
             let location = match response.status().as_u16() {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(LOCATION),
@@ -105,7 +104,7 @@ impl HttpSource {
         }
     }
 
-    /// No `Accept` and no `Accept-Encoding` of our own: some sources negotiate on them.
+    /// The headers of one hop, besides those that the client adds to every request.
     fn headers(
         &self,
         first: &Target,
@@ -113,9 +112,8 @@ impl HttpSource {
         extra: &HeaderMap,
         referer: Option<HeaderValue>,
         jar: &Jar,
-    ) -> Result<HeaderMap, FetchError> {
+    ) -> HeaderMap {
         let mut headers = extra.clone();
-        headers.insert(USER_AGENT, self.user_agent.clone());
         if !target.shares_credentials_of(first) {
             headers.remove(AUTHORIZATION);
             headers.remove(COOKIE);
@@ -127,37 +125,30 @@ impl HttpSource {
         if let Some(referer) = referer {
             headers.insert(REFERER, referer);
         }
-        if let Some(authorization) = self.proxies.authorization(&target.uri()?) {
-            headers.insert(PROXY_AUTHORIZATION, authorization);
-        }
         if !self.keep_alive {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(headers)
+        headers
     }
 
-    async fn send(
-        &self,
-        target: &Target,
-        headers: HeaderMap,
-    ) -> Result<Response<Incoming>, FetchError> {
-        // The connector judges literals as well; asking here too covers sources behind a proxy.
-        self.dial.check_literal(target.host())?;
+    async fn send(&self, target: &Target, headers: HeaderMap) -> Result<Response, FetchError> {
+        let url = target.url()?;
+        self.dial.check(&url)?;
         let mut stale = 0;
         loop {
-            let mut request = Request::new(Empty::new());
-            *request.uri_mut() = target.uri()?;
+            let mut request = Request::new(Method::GET, url.clone());
             *request.headers_mut() = headers.clone();
-            let error = match self.client.request(request).await {
-                Ok(response) => {
-                    if let Some(used) = response.extensions().get::<Used>() {
-                        used.mark();
-                    }
-                    return Ok(response);
-                }
+            let sent = async {
+                let result = self.client.execute(request).await;
+                (result, NEW_CONNECTION.with(Cell::get))
+            };
+            let (result, new) = NEW_CONNECTION.scope(Cell::new(false), sent).await;
+            let error = match result {
+                Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            if stale == MAX_STALE || !is_stale(&error) {
+            let pooled = error.is_request() && !new;
+            if !pooled || stale == MAX_STALE || is_answered(&error) {
                 return Err(classify(error));
             }
             stale += 1;
@@ -165,31 +156,38 @@ impl HttpSource {
     }
 }
 
-/// Whether the request failed only because it went out on a pooled connection that the source had closed.
-fn is_stale(error: &ClientError) -> bool {
-    let mut extensions = Extensions::new();
-    if let Some(connection) = error.connect_info() {
-        connection.get_extras(&mut extensions);
-    }
-    let used = extensions.get::<Used>().is_some_and(Used::is_marked);
-    let understood = error
-        .source()
-        .and_then(|source| source.downcast_ref::<hyper::Error>())
-        .is_some_and(hyper::Error::is_parse);
-    used && !understood
+tokio::task_local! {
+    /// Whether the request that this task sends made the client connect; if not, it went out on a connection that was
+    /// open already, and a failure may only mean that the source had closed that one.
+    static NEW_CONNECTION: Cell<bool>;
 }
 
-fn classify(error: ClientError) -> FetchError {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(blocked) = inner.downcast_ref::<Blocked>() {
-            return FetchError::Blocked(*blocked);
-        }
-        cause = inner.source();
-    }
-    FetchError::Unreachable(Box::new(error))
+fn note_new_connection() {
+    // Connecting starts within the task that sends the request. Elsewhere there is nobody to tell.
+    let _ = NEW_CONNECTION.try_with(|new| new.set(true));
 }
 
+/// Whether the source has answered, but with something that is not HTTP.
+fn is_answered(error: &reqwest::Error) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_parse)
+}
+
+fn classify(error: reqwest::Error) -> FetchError {
+    let blocked = causes(&error).find_map(|cause| cause.downcast_ref::<Blocked>());
+    match blocked {
+        Some(blocked) => FetchError::Blocked(*blocked),
+        None => FetchError::Unreachable(Box::new(error)),
+    }
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| cause.source())
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const TCP_KEEP_ALIVE: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 100;
 /// Lines of a response head; hyper's own bound on the head's bytes applies besides.
 const MAX_HEADERS: usize = 512;

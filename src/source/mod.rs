@@ -22,12 +22,11 @@ use std::io;
 use std::time::Duration;
 
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use ::http::{HeaderMap, Response, StatusCode};
+use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{FetchError, SourceConfigError};
@@ -152,13 +151,10 @@ impl Sources {
         let opened = match self.scheme(&request.url)? {
             Scheme::Http => {
                 let opening = self.http.open(&request.url, &request.headers);
-                deadline.head(opening).await.map(|answer| {
-                    let (parts, body) = answer.response.into_parts();
-                    RawResponse {
-                        status: parts.status,
-                        headers: parts.headers,
-                        body: data(body).boxed(),
-                    }
+                deadline.head(opening).await.map(|answer| RawResponse {
+                    status: answer.response.status(),
+                    headers: answer.response.headers().clone(),
+                    body: data(answer.response).boxed(),
                 })
             }
             Scheme::Local(local) => {
@@ -245,7 +241,7 @@ async fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Fetched,
         200 => {}
         206 if is_whole(&response) => {}
         206 => return Err(FetchError::Partial),
-        304 => return Ok(Fetched::NotModified(response.into_parts().0.headers)),
+        304 => return Ok(Fetched::NotModified(response.headers().clone())),
         status => {
             let excerpt = timeout_at(deadline.at(), excerpt(response))
                 .await
@@ -253,18 +249,17 @@ async fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Fetched,
             return Err(FetchError::Status { status, excerpt });
         }
     }
-    let (parts, body) = response.into_parts();
-    let mut headers = parts.headers;
+    let mut headers = response.headers().clone();
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let gzip = text(CONTENT_ENCODING) == Some("gzip");
     let mut buffer = Buffer::new(Expected {
         gzip,
-        length: body.size_hint().exact(),
+        length: response.content_length(),
         limit,
         extension: extension_of(target.path()).map(str::to_owned),
         content_type: text(CONTENT_TYPE).map(str::to_owned),
     })?;
-    match timeout_at(deadline.at(), buffer.fill(data(body))).await {
+    match timeout_at(deadline.at(), buffer.fill(data(response))).await {
         Ok(filled) => filled?,
         Err(_) => return Err(deadline.passed(true, buffer.is_detected())),
     }
@@ -281,12 +276,12 @@ async fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Fetched,
 }
 
 /// Whether a partial response covers the whole file: `bytes 0-<end>/<total>`, where an unknown total is the length.
-fn is_whole(response: &Response<Incoming>) -> bool {
+fn is_whole(response: &Response) -> bool {
     let covered = || {
         let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
         let (end, total) = range.strip_prefix("bytes 0-")?.split_once('/')?;
         let total = match total {
-            "*" => response.body().size_hint().exact()?,
+            "*" => response.content_length()?,
             total => total.parse().ok()?,
         };
         Some(end.parse::<u64>().ok()?.checked_add(1)? == total)
@@ -295,14 +290,14 @@ fn is_whole(response: &Response<Incoming>) -> bool {
 }
 
 /// The start of a textual error body, for the log.
-async fn excerpt(response: Response<Incoming>) -> String {
+async fn excerpt(response: Response) -> String {
     let textual = response
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/"));
     let mut text = Vec::new();
     if textual {
-        let mut body = data(response.into_body());
+        let mut body = data(response);
         while text.len() < EXCERPT
             && let Some(Ok(chunk)) = body.next().await
         {
@@ -313,10 +308,8 @@ async fn excerpt(response: Response<Incoming>) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn data(
-    body: Incoming,
-) -> impl futures_util::Stream<Item = Result<Bytes, io::Error>> + Send + Unpin {
-    body.into_data_stream().map_err(io::Error::other)
+fn data(response: Response) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin {
+    response.bytes_stream().map_err(io::Error::other)
 }
 
 /// Ends a body with an error once the deadline has passed.

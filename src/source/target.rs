@@ -3,12 +3,14 @@
 //! Owns parsing that keeps the path byte for byte, which the WHATWG parser does not: it would resolve dot segments and
 //! read `0x7f.1` as an address. It decides nothing about whether a target may be asked.
 
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
+use url::Url;
 
 use super::FetchError;
 
@@ -103,14 +105,26 @@ impl Target {
         Ok(target)
     }
 
-    /// The URI of the request.
-    pub(super) fn uri(&self) -> Result<Uri, FetchError> {
+    /// The URI as the source's author wrote it.
+    fn uri(&self) -> Result<Uri, FetchError> {
         Uri::builder()
             .scheme(if self.https { "https" } else { "http" })
             .authority(self.authority())
             .path_and_query(self.path_and_query.as_str())
             .build()
             .map_err(|_| FetchError::InvalidUrl("not a URI"))
+    }
+
+    /// The URL that the client is given; an error if its parser would make an address of a name.
+    pub(super) fn url(&self) -> Result<Url, FetchError> {
+        let url = Url::parse(&self.uri()?.to_string())
+            .map_err(|error| FetchError::Unreachable(Box::new(error)))?;
+        let understood = url.host_str().and_then(address_literal);
+        if understood != address_literal(&self.host) {
+            let unknown = io::Error::from(io::ErrorKind::NotFound);
+            return Err(FetchError::Unreachable(Box::new(unknown)));
+        }
+        Ok(url)
     }
 
     /// Basic authorization from the user info.
@@ -141,11 +155,6 @@ impl Target {
         let same_origin = self.https == first.https && self.port() == first.port();
         let upgrade = self.https && !first.https && self.port() == 443 && first.port() == 80;
         same_host && (same_origin || upgrade)
-    }
-
-    /// The host as the resolver or the guard sees it, without brackets.
-    pub(super) fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// Path without the query.
@@ -438,6 +447,27 @@ mod tests {
                 expected,
                 "{first:?} {next:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_name_becomes_an_address() {
+        let cases = [
+            ("http://127.1/", None),
+            ("http://2130706433/", None),
+            ("http://0x7f.1/", None),
+            ("http://0177.0.0.1/", None),
+            ("http://127.0.0.1./", None),
+            ("http://a.1/", None),
+            ("http://127.0.0.1/", Some("127.0.0.1")),
+            ("http://[::FFFF:127.0.0.1]/", Some("[::ffff:7f00:1]")),
+            ("http://A.Example/", Some("a.example")),
+            ("http://1.example/", Some("1.example")),
+        ];
+        for (url, expected) in cases {
+            let url = Target::parse(url).unwrap().url();
+            let host = url.as_ref().ok().and_then(Url::host_str);
+            assert_eq!(host, expected, "{url:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use ::http::HeaderValue;
 use ::http::header::{AUTHORIZATION, COOKIE, IF_NONE_MATCH, RANGE};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use self::origin::{Origin, Step};
 use super::*;
@@ -111,6 +111,8 @@ async fn sends_only_the_headers_it_must() {
     assert_eq!(
         lines,
         [
+            // The client library's own; nothing that a source would negotiate an encoding on.
+            "accept: */*",
             "get /a.png http/1.1",
             host.as_str(),
             "user-agent: imgforge/test"
@@ -119,11 +121,26 @@ async fn sends_only_the_headers_it_must() {
 }
 
 #[tokio::test]
-async fn keeps_the_path_on_the_wire() {
-    let origin = Origin::fixed(ok(&png(10))).await;
-    let url = origin.url("/a/../b//c d%2F?x=\"y z\"#f");
-    image(sources(&config()).fetch(request(url)).await);
-    assert!(origin.requests()[0].starts_with("GET /a/../b//c%20d%2F?x=%22y%20z%22 HTTP/1.1\r\n"));
+async fn paths_on_the_wire() {
+    let cases = [
+        // Kept, but for what a request line cannot hold.
+        ("/b//c d%2F?x=\"y z\"#f", "/b//c%20d%2F?x=%22y%20z%22"),
+        ("/a;b+c%41'|\\d\u{e4}?/../", "/a;b+c%41'%7C%5Cd%C3%A4?/../"),
+        ("?a=%zz&b=[]{}", "/?a=%zz&b=[]%7B%7D"),
+        // Differences that the client library makes.
+        ("/a/../b/./c", "/b/c"),
+        ("/a/%2e%2E/b", "/b"),
+        ("/?a='b'", "/?a=%27b%27"),
+    ];
+    for (path, expected) in cases {
+        let origin = Origin::fixed(ok(&png(10))).await;
+        image(sources(&config()).fetch(request(origin.url(path))).await);
+        let asked = &origin.requests()[0];
+        assert!(
+            asked.starts_with(&format!("GET {expected} HTTP/1.1\r\n")),
+            "{asked}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -694,10 +711,32 @@ async fn proxies() {
     // A proxy at a blocked address blocks everything behind it.
     let mut strict = config;
     strict.allow_loopback = false;
-    let strict = Sources::with_proxies(&strict, through).unwrap();
-    for url in ["http://far.invalid/", "https://far.invalid/"] {
-        let outcome = strict.fetch(request(url)).await;
-        assert_eq!(kind(outcome), Kind::SourceBlocked, "{url}");
+    for host in ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]"] {
+        let blocked = Proxies::fixed(&format!("http://{host}:{}", proxy.port));
+        let strict = Sources::with_proxies(&strict, blocked).unwrap();
+        for url in ["http://far.invalid/", "https://far.invalid/"] {
+            let outcome = strict.fetch(request(url)).await;
+            assert_eq!(kind(outcome), Kind::SourceBlocked, "{url} through {host}");
+        }
+    }
+    assert_eq!(proxy.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn proxy_credentials_arrive_as_configured() {
+    let proxy = Origin::fixed(ok(&png(10))).await;
+    // User `a b@`, password `c:%`.
+    let url = format!("http://a%20b%40:c%3A%25@127.0.0.1:{}", proxy.port);
+    let proxied = Sources::with_proxies(&config(), Proxies::fixed(&url)).unwrap();
+    image(proxied.fetch(request("http://far.invalid/")).await);
+    assert!(
+        proxied
+            .fetch(request("https://far.invalid/"))
+            .await
+            .is_err()
+    );
+    for asked in proxy.requests() {
+        assert!(asked.contains(": Basic YSBiQDpjOiU=\r\n"), "{asked}");
     }
 }
 
@@ -707,6 +746,14 @@ async fn plain_text_on_a_tls_port_is_unreachable() {
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let server = async {
         let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = vec![0; 4096];
+        let length = stream.read(&mut hello).await.unwrap();
+        assert!(
+            hello[..length]
+                .windows(12)
+                .any(|part| part == b"\x02h2\x08http/1.1"),
+            "both versions are offered"
+        );
         stream
             .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             .await

@@ -15,10 +15,11 @@ pub(super) fn client_config(verify: bool) -> Result<ClientConfig, rustls::Error>
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
     if !verify {
-        return Ok(builder
+        let config = builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth());
+            .with_no_client_auth();
+        return Ok(with_protocols(config));
     }
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
@@ -26,7 +27,14 @@ pub(super) fn client_config(verify: bool) -> Result<ClientConfig, rustls::Error>
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    Ok(with_protocols(config))
+}
+
+/// The client negotiates only what a ready-made configuration offers.
+fn with_protocols(mut config: ClientConfig) -> ClientConfig {
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
 }
 
 /// `IGNORE_SSL_VERIFICATION`: every certificate will do, but the handshake still has to be signed by its key.

@@ -120,6 +120,21 @@ pub fn set_arena_max(arenas: i32) -> bool {
     }
 }
 
+/// Sets the nice value of the calling thread, from 0 (normal) to 19 (lowest). Returns whether it was taken; elsewhere
+/// than on Linux nothing happens, as the call would be about the whole process there.
+pub fn lower_thread_priority(nice: i32) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: takes plain numbers and touches no memory; id 0 means the calling thread on Linux.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) == 0 }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = nice;
+        false
+    }
+}
+
 /// Ends a job on this thread when dropped: forgets error texts and frees libvips' buffers of the thread.
 ///
 /// A worker makes one for every job, before its first image, so that it is dropped after the last.
