@@ -197,7 +197,10 @@ pub fn round_to_even(x: f64) -> i64 {
 }
 
 /// A value for an `int` argument of libvips, truncated and clamped to its range.
-#[expect(clippy::cast_possible_truncation, reason = "clamped to the range of i32 before the cast; NaN becomes 0")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "clamped to the range of i32 before the cast; NaN becomes 0"
+)]
 pub fn int32(x: f64) -> i32 {
     x.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32
 }

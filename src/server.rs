@@ -61,7 +61,9 @@ struct Components {
 async fn build(config: &Config) -> Result<Components, StartError> {
     let libvips = start_vips(&config.processing)?;
     let sources = Sources::new(&config.source).map_err(component)?;
-    let assets = Assets::load(&config.assets, &sources).await.map_err(component)?;
+    let assets = Assets::load(&config.assets, &sources)
+        .await
+        .map_err(component)?;
     let savable: Vec<_> = encode::savable().collect();
     let settings = processing::Settings {
         processing: with_savable_formats(&config.processing, &savable)?,
@@ -70,7 +72,6 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         savable: savable.clone(),
     };
     let parser = Parser::new(&config.url, now_unix()).map_err(component)?;
-    warn_about_signatures(config);
     let cache = ResultCache::new(&config.cache);
     let cache_is_on = config.cache.kind != CacheType::Off;
     if cache_is_on {
@@ -86,7 +87,11 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     monitoring::set_queue_probe(move || queue.waiting() as u64);
     let facts = Facts {
         formats: savable,
-        caches: if cache_is_on { vec![CacheKind::Memory] } else { Vec::new() },
+        caches: if cache_is_on {
+            vec![CacheKind::Memory]
+        } else {
+            Vec::new()
+        },
         workers: workers.count(),
         libvips,
     };
@@ -102,7 +107,11 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         settings: Arc::new(settings),
         delivery: config.delivery.clone(),
     });
-    Ok(Components { images: Arc::new(images), health: Arc::new(vips_works), facts })
+    Ok(Components {
+        images: Arc::new(images),
+        health: Arc::new(vips_works),
+        facts,
+    })
 }
 
 /// Starts libvips with exactly the loaders of `decode`; gives its version.
@@ -123,7 +132,12 @@ fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
     });
     let (major, minor, micro) = report.vips_version;
     let version = format!("{major}.{minor}.{micro}");
-    tracing::info!(version, vector_code = report.vector_on, reason = report.reason, "libvips is ready");
+    tracing::info!(
+        version,
+        vector_code = report.vector_on,
+        reason = report.reason,
+        "libvips is ready"
+    );
     Ok(version)
 }
 
@@ -136,7 +150,10 @@ fn with_savable_formats(
     config.preferred_formats.retain(|format| {
         let kept = savable.contains(format);
         if !kept {
-            tracing::warn!(format = format.name(), "can't be a preferred format, this libvips does not save it");
+            tracing::warn!(
+                format = format.name(),
+                "can't be a preferred format, this libvips does not save it"
+            );
         }
         kept
     });
@@ -144,13 +161,6 @@ fn with_savable_formats(
         return Err(StartError::NoPreferredFormats);
     }
     Ok(config)
-}
-
-fn warn_about_signatures(config: &Config) {
-    if config.url.keys.is_empty() {
-        tracing::warn!("No keys defined, signature checking is disabled");
-        tracing::warn!("No salts defined, signature checking is disabled");
-    }
 }
 
 /// A tiny operation that fails where libvips does not work any more.
@@ -166,7 +176,9 @@ fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartErro
 }
 
 fn now_unix() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 

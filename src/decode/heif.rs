@@ -7,16 +7,28 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row of HEIC.
-pub const HEIC: Loader = Loader { format: ImageFormat::Heic, operation: OPERATION, load };
+pub const HEIC: Loader = Loader {
+    format: ImageFormat::Heic,
+    operation: OPERATION,
+    load,
+};
 
 /// The table row of AVIF.
-pub const AVIF: Loader = Loader { format: ImageFormat::Avif, operation: OPERATION, load };
+pub const AVIF: Loader = Loader {
+    format: ImageFormat::Avif,
+    operation: OPERATION,
+    load,
+};
 
 /// The libvips operation.
 pub const OPERATION: &str = "heifload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     let thumbnail = Value::Bool(options.thumbnail);
-    calls::load(OPERATION, &Source::from_bytes(bytes.clone()),
-        Access::Sequential, &[("thumbnail", thumbnail)])
+    calls::load(
+        OPERATION,
+        &Source::from_bytes(bytes.clone()),
+        Access::Sequential,
+        &[("thumbnail", thumbnail)],
+    )
 }

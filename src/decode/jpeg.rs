@@ -8,13 +8,21 @@ use crate::geometry;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row.
-pub const LOADER: Loader = Loader { format: ImageFormat::Jpeg, operation: OPERATION, load };
+pub const LOADER: Loader = Loader {
+    format: ImageFormat::Jpeg,
+    operation: OPERATION,
+    load,
+};
 
 /// The libvips operation.
 pub const OPERATION: &str = "jpegload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     let shrink = geometry::int32(options.shrink);
-    calls::load(OPERATION, &Source::from_bytes(bytes.clone()),
-        Access::Sequential, &[("shrink", Value::Int(shrink))])
+    calls::load(
+        OPERATION,
+        &Source::from_bytes(bytes.clone()),
+        Access::Sequential,
+        &[("shrink", Value::Int(shrink))],
+    )
 }

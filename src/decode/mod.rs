@@ -43,8 +43,7 @@ pub struct Loader {
 }
 
 /// Every loader.
-pub const LOADERS: &[Loader] =
-    &[
+pub const LOADERS: &[Loader] = &[
     jpeg::LOADER,
     jxl::LOADER,
     png::LOADER,
@@ -57,8 +56,7 @@ pub const LOADERS: &[Loader] =
 ];
 
 /// Operations that libvips must leave unblocked for [`LOADERS`].
-pub const OPERATIONS: &[&str] =
-    &[
+pub const OPERATIONS: &[&str] = &[
     jpeg::OPERATION,
     jxl::OPERATION,
     png::OPERATION,
@@ -71,5 +69,7 @@ pub const OPERATIONS: &[&str] =
 
 /// The loader of a format, if this libvips has it.
 pub fn loader(format: ImageFormat) -> Option<&'static Loader> {
-    LOADERS.iter().find(|l| l.format == format && vips::has_operation(l.operation))
+    LOADERS
+        .iter()
+        .find(|l| l.format == format && vips::has_operation(l.operation))
 }

@@ -7,13 +7,21 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row.
-pub const LOADER: Loader = Loader { format: ImageFormat::Png, operation: OPERATION, load };
+pub const LOADER: Loader = Loader {
+    format: ImageFormat::Png,
+    operation: OPERATION,
+    load,
+};
 
 /// The libvips operation.
 pub const OPERATION: &str = "pngload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     let unlimited = Value::Bool(options.png_unlimited);
-    calls::load(OPERATION, &Source::from_bytes(bytes.clone()),
-        Access::Sequential, &[("unlimited", unlimited)])
+    calls::load(
+        OPERATION,
+        &Source::from_bytes(bytes.clone()),
+        Access::Sequential,
+        &[("unlimited", unlimited)],
+    )
 }

@@ -7,7 +7,11 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row.
-pub const LOADER: Loader = Loader { format: ImageFormat::Svg, operation: OPERATION, load };
+pub const LOADER: Loader = Loader {
+    format: ImageFormat::Svg,
+    operation: OPERATION,
+    load,
+};
 
 /// The libvips operation.
 pub const OPERATION: &str = "svgload_source";

@@ -7,7 +7,11 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row.
-pub const LOADER: Loader = Loader { format: ImageFormat::Tiff, operation: OPERATION, load };
+pub const LOADER: Loader = Loader {
+    format: ImageFormat::Tiff,
+    operation: OPERATION,
+    load,
+};
 
 /// The libvips operation.
 pub const OPERATION: &str = "tiffload_source";

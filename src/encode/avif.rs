@@ -7,7 +7,11 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Image, Value, calls};
 
 /// The table row.
-pub const SAVER: Saver = Saver { format: ImageFormat::Avif, operation: "heifsave_target", save };
+pub const SAVER: Saver = Saver {
+    format: ImageFormat::Avif,
+    operation: "heifsave_target",
+    save,
+};
 
 fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
     calls::save(
@@ -16,7 +20,10 @@ fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> 
         &[
             ("Q", Value::Int(options.quality.into())),
             ("compression", Value::Str("av1")),
-            ("effort", Value::Int(i32::from(9_u8.saturating_sub(options.config.avif_speed)))),
+            (
+                "effort",
+                Value::Int(i32::from(9_u8.saturating_sub(options.config.avif_speed))),
+            ),
         ],
     )
 }

@@ -7,7 +7,11 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Image, Value, calls};
 
 /// The table row.
-pub const SAVER: Saver = Saver { format: ImageFormat::Gif, operation: "gifsave_target", save };
+pub const SAVER: Saver = Saver {
+    format: ImageFormat::Gif,
+    operation: "gifsave_target",
+    save,
+};
 
 fn save(image: &Image, _options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
     let depth = match palette_depth(image) {

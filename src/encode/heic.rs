@@ -7,7 +7,11 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Image, Value, calls};
 
 /// The table row.
-pub const SAVER: Saver = Saver { format: ImageFormat::Heic, operation: "heifsave_target", save };
+pub const SAVER: Saver = Saver {
+    format: ImageFormat::Heic,
+    operation: "heifsave_target",
+    save,
+};
 
 fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
     calls::save(

@@ -8,12 +8,20 @@ use crate::format::ImageFormat;
 use crate::vips::{self, Image, Value, calls};
 
 /// The table row.
-pub const SAVER: Saver = Saver { format: ImageFormat::Png, operation: "pngsave_target", save };
+pub const SAVER: Saver = Saver {
+    format: ImageFormat::Png,
+    operation: "pngsave_target",
+    save,
+};
 
 fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
     let interlace = ("interlace", Value::Bool(options.config.png_interlaced));
     match palette_bits(palette_depth(image), options.config) {
-        None => calls::save(image, SAVER.operation, &[("filter", Value::Str("all")), interlace]),
+        None => calls::save(
+            image,
+            SAVER.operation,
+            &[("filter", Value::Str("all")), interlace],
+        ),
         Some(bits) => calls::save(
             image,
             SAVER.operation,

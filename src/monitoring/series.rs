@@ -9,8 +9,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::labels::{self, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
-    CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, QUEUE_PROBE, REQUESTS_IN_PROGRESS, VIPS_PROBE,
-    WORKERS, table,
+    CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, QUEUE_PROBE, REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS,
+    table,
 };
 use crate::config::MonitoringConfig;
 use crate::error::Category;

@@ -57,6 +57,13 @@ pub fn flatten(image: &Image, background: Rgb) -> Result<Image, vips::Error> {
         Some(space) => calls::colourspace(image, space, None)?,
         None => image.clone(),
     };
-    let factor = if image.format() == BandFormat::Ushort { 257.0 } else { 1.0 };
-    calls::flatten(&image, &background.channels().map(|channel| channel * factor))
+    let factor = if image.format() == BandFormat::Ushort {
+        257.0
+    } else {
+        1.0
+    };
+    calls::flatten(
+        &image,
+        &background.channels().map(|channel| channel * factor),
+    )
 }

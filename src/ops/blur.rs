@@ -23,7 +23,11 @@ of at least 0; `dpr` does not multiply it. Default: 0, no blur.",
 };
 
 /// The table row.
-pub const EFFECT: Effect = Effect { is_on: |options| options.blur > 0.0, premultiplied: true, apply };
+pub const EFFECT: Effect = Effect {
+    is_on: |options| options.blur > 0.0,
+    premultiplied: true,
+    apply,
+};
 
 /// libvips refuses larger values.
 const LARGEST_SIGMA: f64 = 1000.0;

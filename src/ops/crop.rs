@@ -4,8 +4,8 @@ use crate::args::{Access, Canonical, Float, Group, OptionDef};
 use crate::geometry::{Rect, Size};
 use crate::vips::{self, Image, calls};
 
-use super::{int, PipelineOptions};
 use super::gravity::{CROP_ANCHORS, GravityKeys, GravityOption};
+use super::{PipelineOptions, int};
 
 /// `crop`: sizes in source pixels where ≥ 1, fractions of the source below, 0 for the whole side.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -73,7 +73,13 @@ decides, the middle by default.\n\
 /// # Errors
 /// If the area is not inside the image.
 pub fn extract(image: &Image, area: Rect) -> Result<Image, vips::Error> {
-    calls::extract_area(image, int(area.left), int(area.top), int(area.width), int(area.height))
+    calls::extract_area(
+        image,
+        int(area.left),
+        int(area.top),
+        int(area.width),
+        int(area.height),
+    )
 }
 
 /// Takes the most interesting area of a size; the image should be in memory because it is read twice.

@@ -5,8 +5,8 @@ use crate::geometry::GravityKind;
 use crate::geometry::Size;
 use crate::vips::{self, Extend as Fill, Image, calls};
 
-use super::{int, PipelineOptions};
 use super::gravity::{CROP_ANCHORS, GravityKeys, GravityOption};
+use super::{PipelineOptions, int};
 
 /// `extend` or `extend_aspect_ratio`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -124,7 +124,11 @@ needed.\n\
 /// # Errors
 /// Whatever libvips says.
 pub fn embed(image: &Image, left: i64, top: i64, canvas: Size) -> Result<Image, vips::Error> {
-    let image = if image.has_alpha() { image.clone() } else { calls::add_alpha(image)? };
+    let image = if image.has_alpha() {
+        image.clone()
+    } else {
+        calls::add_alpha(image)?
+    };
     let canvas = calls::Canvas {
         left: int(left),
         top: int(top),

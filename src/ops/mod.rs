@@ -158,19 +158,36 @@ pub const EFFECTS: &[Effect] = &[blur::EFFECT, sharpen::EFFECT, pixelate::EFFECT
 ///
 /// # Errors
 /// Whatever libvips says.
-pub fn apply_effects(options: &PipelineOptions, image: &Image) -> Result<Option<Image>, vips::Error> {
-    let mut active = EFFECTS.iter().filter(|effect| (effect.is_on)(options)).peekable();
+pub fn apply_effects(
+    options: &PipelineOptions,
+    image: &Image,
+) -> Result<Option<Image>, vips::Error> {
+    let mut active = EFFECTS
+        .iter()
+        .filter(|effect| (effect.is_on)(options))
+        .peekable();
     if active.peek().is_none() {
         return Ok(None);
     }
-    let mixes = EFFECTS.iter().any(|effect| effect.premultiplied && (effect.is_on)(options));
+    let mixes = EFFECTS
+        .iter()
+        .any(|effect| effect.premultiplied && (effect.is_on)(options));
     let mut image = image.copy_memory()?;
     if image.interpretation() != Interpretation::Srgb {
         image = calls::colourspace(&image, Interpretation::Srgb, None)?;
     }
     let (interpretation, format) = (image.interpretation(), image.format());
-    let run = |image: &Image| active.try_fold(image.clone(), |image, effect| (effect.apply)(options, &image));
-    let mut done = if mixes { resize::with_premultiplied(&image, run)? } else { let mut run = run; run(&image)? };
+    let run = |image: &Image| {
+        active.try_fold(image.clone(), |image, effect| {
+            (effect.apply)(options, &image)
+        })
+    };
+    let mut done = if mixes {
+        resize::with_premultiplied(&image, run)?
+    } else {
+        let mut run = run;
+        run(&image)?
+    };
     if done.interpretation() != interpretation {
         done = calls::colourspace(&done, interpretation, None)?;
     }

@@ -23,16 +23,25 @@ least 0; `dpr` does not multiply it. Default: 1; 0 and 1 do nothing.",
 };
 
 /// The table row.
-pub const EFFECT: Effect = Effect { is_on: |options| options.pixelate > 1, premultiplied: false, apply };
+pub const EFFECT: Effect = Effect {
+    is_on: |options| options.pixelate > 1,
+    premultiplied: false,
+    apply,
+};
 
 /// Mirrors the image up to a whole number of blocks, averages each block, and cuts back to the size.
 fn apply(options: &PipelineOptions, image: &Image) -> Result<Image, vips::Error> {
     let (width, height) = (image.width(), image.height());
-    let block = i32::try_from(options.pixelate).unwrap_or(i32::MAX).min(width.max(height));
+    let block = i32::try_from(options.pixelate)
+        .unwrap_or(i32::MAX)
+        .min(width.max(height));
     if block <= 1 {
         return Ok(image.clone());
     }
-    let (across, down) = (width.div_euclid(block) + i32::from(width % block != 0), height.div_euclid(block) + i32::from(height % block != 0));
+    let (across, down) = (
+        width.div_euclid(block) + i32::from(width % block != 0),
+        height.div_euclid(block) + i32::from(height % block != 0),
+    );
     let (full_width, full_height) = (across.saturating_mul(block), down.saturating_mul(block));
     let mut blocks = image.clone();
     if full_width > width || full_height > height {

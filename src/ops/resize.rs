@@ -331,7 +331,9 @@ pub static ENLARGE: OptionDef<PipelineOptions> = OptionDef {
 /// # Errors
 /// Whatever libvips says.
 pub fn apply(image: &Image, horizontal: f64, vertical: f64) -> Result<Image, vips::Error> {
-    with_premultiplied(image, |image| calls::resize(image, horizontal, vertical, None))
+    with_premultiplied(image, |image| {
+        calls::resize(image, horizontal, vertical, None)
+    })
 }
 
 /// Resizes in linear light and comes back to the given interpretation.
@@ -350,7 +352,11 @@ pub fn apply_linear(
     let linear = calls::colourspace(image, Interpretation::Scrgb, None)?;
     let resized = apply(&linear, horizontal, vertical)?;
     let back = calls::colourspace(&resized, interpretation, None)?;
-    if back.format() == format { Ok(back) } else { calls::cast(&back, format) }
+    if back.format() == format {
+        Ok(back)
+    } else {
+        calls::cast(&back, format)
+    }
 }
 
 /// Runs an operation on pixels whose colours are multiplied by their alpha.

@@ -23,7 +23,11 @@ least 0; `dpr` does not multiply it. 0.5 suits a photograph that was made smalle
 };
 
 /// The table row.
-pub const EFFECT: Effect = Effect { is_on: |options| options.sharpen > 0.0, premultiplied: true, apply };
+pub const EFFECT: Effect = Effect {
+    is_on: |options| options.sharpen > 0.0,
+    premultiplied: true,
+    apply,
+};
 
 /// libvips 8.15 and later take no larger value.
 const LARGEST_SIGMA: f64 = 10.0;

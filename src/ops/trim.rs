@@ -92,9 +92,16 @@ pub fn apply(trim: &Trim, image: &Image) -> Result<Image, vips::Error> {
         Some(color) => color.channels().to_vec(),
         None => calls::getpoint(&probe, 0, 0)?,
     };
-    let threshold = trim.threshold.filter(|t| *t >= 0.0).unwrap_or(DEFAULT_THRESHOLD);
-    let calls::Bounds { mut left, mut top, mut width, mut height } =
-        calls::find_trim(&probe, &background, threshold)?;
+    let threshold = trim
+        .threshold
+        .filter(|t| *t >= 0.0)
+        .unwrap_or(DEFAULT_THRESHOLD);
+    let calls::Bounds {
+        mut left,
+        mut top,
+        mut width,
+        mut height,
+    } = calls::find_trim(&probe, &background, threshold)?;
     if width == 0 || height == 0 {
         return Ok(image.clone());
     }
@@ -111,7 +118,11 @@ pub fn apply(trim: &Trim, image: &Image) -> Result<Image, vips::Error> {
 fn equal_margins(side: i32, start: i32, length: i32) -> (i32, i32) {
     let end_margin = side - start - length;
     let difference = end_margin - start;
-    if difference > 0 { (start, length + difference) } else { (end_margin, length - difference) }
+    if difference > 0 {
+        (start, length + difference)
+    } else {
+        (end_margin, length - difference)
+    }
 }
 
 /// Stands for transparent pixels in the search.

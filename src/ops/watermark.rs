@@ -4,7 +4,7 @@ use crate::args::{Access, Canonical, Float, Group, OptionDef};
 use crate::geometry::GravityKind;
 use crate::vips::{self, Image, Interpretation, calls};
 
-use super::{int, PipelineOptions};
+use super::{PipelineOptions, int};
 
 /// `watermark`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -101,10 +101,17 @@ pub fn blend(
     let mut overlay = calls::add_alpha(overlay)?;
     if opacity < 1.0 {
         let colours = overlay.bands() - 1;
-        let alpha = calls::linear(&calls::extract_band(&overlay, colours, 1)?, &[opacity], &[0.0])?;
+        let alpha = calls::linear(
+            &calls::extract_band(&overlay, colours, 1)?,
+            &[opacity],
+            &[0.0],
+        )?;
         overlay = calls::bandjoin(&[calls::extract_band(&overlay, 0, colours)?, alpha])?;
     }
-    let overlay_is_grey = matches!(overlay.guess_interpretation(), Interpretation::Bw | Interpretation::Grey16);
+    let overlay_is_grey = matches!(
+        overlay.guess_interpretation(),
+        Interpretation::Bw | Interpretation::Grey16
+    );
     let space = match image.guess_interpretation() {
         Interpretation::Bw if !overlay_is_grey => Interpretation::Srgb,
         Interpretation::Grey16 if !overlay_is_grey => Interpretation::Rgb16,

@@ -28,9 +28,21 @@ impl ColourState {
         let target = match guess {
             Rgb | Srgb | Bw => guess,
             Rgb16 if hdr => Rgb16,
-            Grey16 => if hdr { Grey16 } else { Bw },
+            Grey16 => {
+                if hdr {
+                    Grey16
+                } else {
+                    Bw
+                }
+            }
             Rgb16 | Cmyk => Srgb,
-            _ => if hdr { Rgb16 } else { Srgb },
+            _ => {
+                if hdr {
+                    Rgb16
+                } else {
+                    Srgb
+                }
+            }
         };
         let mut image = image.clone();
         if guess == Scrgb {
@@ -44,7 +56,11 @@ impl ColourState {
                 image = self.import(&image);
             }
         }
-        if image.interpretation() == target { Ok(image) } else { calls::colourspace(&image, target, None) }
+        if image.interpretation() == target {
+            Ok(image)
+        } else {
+            calls::colourspace(&image, target, None)
+        }
     }
 
     /// Brings a finished image into the colours that it is saved with.
@@ -65,14 +81,23 @@ impl ColourState {
 
     /// Converts from the embedded profile's space into libvips' connection space; at most once.
     pub(super) fn import(&mut self, image: &Image) -> Image {
-        if self.imported || !image.coding_is_none() || !matches!(image.format(), BandFormat::Uchar | BandFormat::Ushort) {
+        if self.imported
+            || !image.coding_is_none()
+            || !matches!(image.format(), BandFormat::Uchar | BandFormat::Ushort)
+        {
             return image.clone();
         }
-        let Some(profile) = profile(image) else { return image.clone() };
+        let Some(profile) = profile(image) else {
+            return image.clone();
+        };
         if skips_conversion(image, &profile) {
             return image.clone();
         }
-        let converted = without_alpha(image, |colour| calls::icc_import(colour, pcs(&profile), true, None), AlphaAfter::Import);
+        let converted = without_alpha(
+            image,
+            |colour| calls::icc_import(colour, pcs(&profile), true, None),
+            AlphaAfter::Import,
+        );
         match converted {
             Ok(converted) => {
                 self.imported = true;
@@ -93,12 +118,17 @@ pub(super) fn is_hdr(format: ImageFormat, preserve_hdr: bool) -> bool {
 
 /// Converts to the 8 or 16-bit space whose white is `channels` high, for operations that need RGB.
 fn export(image: &Image) -> Image {
-    convert(image, "export", |colour, profile, depth| calls::icc_export(colour, pcs(profile), depth, None))
+    convert(image, "export", |colour, profile, depth| {
+        calls::icc_export(colour, pcs(profile), depth, None)
+    })
 }
 
 /// Transforms from the embedded profile into the standard space.
 fn to_standard(image: &Image) -> Image {
-    let grey = matches!(image.guess_interpretation(), Interpretation::Bw | Interpretation::Grey16);
+    let grey = matches!(
+        image.guess_interpretation(),
+        Interpretation::Bw | Interpretation::Grey16
+    );
     let output = if grey { "sgrey" } else { "srgb" };
     convert(image, "transform", |colour, profile, depth| {
         let transform = calls::IccTransform {
@@ -117,7 +147,9 @@ fn convert(
     what: &'static str,
     operation: impl Fn(&Image, &[u8], i32) -> Result<Image, vips::Error>,
 ) -> Image {
-    let Some(profile) = profile(image) else { return image.clone() };
+    let Some(profile) = profile(image) else {
+        return image.clone();
+    };
     if skips_conversion(image, &profile) {
         return image.clone();
     }
@@ -125,7 +157,11 @@ fn convert(
         Interpretation::Grey16 | Interpretation::Rgb16 | Interpretation::Scrgb => 16,
         _ => 8,
     };
-    match without_alpha(image, |colour| operation(colour, &profile, depth), AlphaAfter::Same) {
+    match without_alpha(
+        image,
+        |colour| operation(colour, &profile, depth),
+        AlphaAfter::Same,
+    ) {
         Ok(converted) => converted,
         Err(error) => {
             tracing::warn!(error = %error, what, "can't convert by the ICC profile");
@@ -149,15 +185,23 @@ fn without_alpha(
     operation: impl Fn(&Image) -> Result<Image, vips::Error>,
     after: AlphaAfter,
 ) -> Result<Image, vips::Error> {
-    let wide = matches!(image.interpretation(), Interpretation::Rgb16 | Interpretation::Grey16);
-    if !image.has_alpha() || !(wide && after == AlphaAfter::Import || image.width() > WIDEST_ICC_WITH_ALPHA) {
+    let wide = matches!(
+        image.interpretation(),
+        Interpretation::Rgb16 | Interpretation::Grey16
+    );
+    if !image.has_alpha()
+        || !(wide && after == AlphaAfter::Import || image.width() > WIDEST_ICC_WITH_ALPHA)
+    {
         return operation(image);
     }
     let colours = image.bands() - 1;
     let alpha = calls::extract_band(image, colours, 1)?;
     let converted = operation(&calls::extract_band(image, 0, colours)?)?;
     let alpha = if wide && after == AlphaAfter::Import {
-        calls::cast(&calls::linear(&alpha, &[1.0 / 257.0], &[0.0])?, converted.format())?
+        calls::cast(
+            &calls::linear(&alpha, &[1.0 / 257.0], &[0.0])?,
+            converted.format(),
+        )?
     } else {
         calls::cast(&alpha, converted.format())?
     };
@@ -171,9 +215,12 @@ fn profile(image: &Image) -> Option<Vec<u8>> {
 /// Drops the profile and the EXIF fields that describe colours.
 fn remove_profile(image: &Image) -> Result<Image, vips::Error> {
     image.edit(|metadata| {
-        for field in
-            [PROFILE, "exif-ifd0-WhitePoint", "exif-ifd0-PrimaryChromaticities", "exif-ifd2-ColorSpace"]
-        {
+        for field in [
+            PROFILE,
+            "exif-ifd0-WhitePoint",
+            "exif-ifd0-PrimaryChromaticities",
+            "exif-ifd2-ColorSpace",
+        ] {
             metadata.remove(field);
         }
     })
@@ -200,5 +247,9 @@ fn is_srgb_iec61966(profile: &[u8]) -> bool {
 
 /// The connection space that a profile names in its header.
 fn pcs(profile: &[u8]) -> Pcs {
-    if profile.get(20..24) == Some(b"XYZ ") { Pcs::Xyz } else { Pcs::Lab }
+    if profile.get(20..24) == Some(b"XYZ ") {
+        Pcs::Xyz
+    } else {
+        Pcs::Lab
+    }
 }

@@ -30,7 +30,17 @@ fn is_decoder_message(detail: &str) -> bool {
 }
 
 /// Origins that the loaders of libvips 8.14 to 8.18 use beside `<format>load…` and `<format>2vips`.
-const DECODERS: &[&str] = &["VipsJpeg", "vipspng", "vips2png", "webp", "gif", "tiff2vips", "heif", "librsvg", "TIFF"];
+const DECODERS: &[&str] = &[
+    "VipsJpeg",
+    "vipspng",
+    "vips2png",
+    "webp",
+    "gif",
+    "tiff2vips",
+    "heif",
+    "librsvg",
+    "TIFF",
+];
 
 #[cfg(test)]
 mod tests {
@@ -39,16 +49,40 @@ mod tests {
     #[test]
     fn kinds() {
         let kind = |operation: &str, detail: &str| {
-            Error::from(vips::Error { operation: operation.into(), detail: detail.into() }).kind()
+            Error::from(vips::Error {
+                operation: operation.into(),
+                detail: detail.into(),
+            })
+            .kind()
         };
         for (operation, detail, expected) in [
             ("jpegload_source", "anything", Kind::BrokenImage),
-            ("jpegsave_target", "VipsJpeg: premature end of JPEG image", Kind::BrokenImage),
-            ("pngsave_target", "pngload_source: libspng read error", Kind::BrokenImage),
-            ("webpsave_target", "webp2vips: unable to read", Kind::BrokenImage),
-            ("resize", "svgload_source: XML parse error: error code=1", Kind::BrokenImage),
+            (
+                "jpegsave_target",
+                "VipsJpeg: premature end of JPEG image",
+                Kind::BrokenImage,
+            ),
+            (
+                "pngsave_target",
+                "pngload_source: libspng read error",
+                Kind::BrokenImage,
+            ),
+            (
+                "webpsave_target",
+                "webp2vips: unable to read",
+                Kind::BrokenImage,
+            ),
+            (
+                "resize",
+                "svgload_source: XML parse error: error code=1",
+                Kind::BrokenImage,
+            ),
             ("resize", "resize: parameter scale not set", Kind::Internal),
-            ("heifsave_target", "heifsave: Unsupported compression", Kind::Internal),
+            (
+                "heifsave_target",
+                "heifsave: Unsupported compression",
+                Kind::Internal,
+            ),
         ] {
             assert_eq!(kind(operation, detail), expected, "{operation} {detail}");
         }

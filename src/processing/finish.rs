@@ -6,13 +6,21 @@ use crate::error::Error;
 use crate::vips::Image;
 
 /// The image as it is saved.
-pub(super) fn finish(context: &Context<'_>, mut state: State, animated: bool) -> Result<Image, Error> {
+pub(super) fn finish(
+    context: &Context<'_>,
+    mut state: State,
+    animated: bool,
+) -> Result<Image, Error> {
     let keep = !context.request.strip_color_profile && context.format.info().icc;
     let image = state.colour.to_result(&state.image, keep)?;
     if !context.request.strip_metadata {
         return Ok(image);
     }
-    Ok(metadata::strip(&image, context.request.keep_copyright, animated)?)
+    Ok(metadata::strip(
+        &image,
+        context.request.keep_copyright,
+        animated,
+    )?)
 }
 
 /// Whether the job's result keeps 16 bits per channel.

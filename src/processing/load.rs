@@ -19,35 +19,73 @@ pub(super) struct Header {
 /// Opens the first page, or the embedded thumbnail where that is enforced.
 pub(super) fn header(job: &Job, request: &Request, cancel: &Cancel) -> Result<Header, Error> {
     if request.enforce_thumbnail && job.source.format.info().thumbnail {
-        let options = LoadOptions { thumbnail: true, ..options(job) };
+        let options = LoadOptions {
+            thumbnail: true,
+            ..options(job)
+        };
         if let Ok(image) = open(job, &options, cancel) {
-            return Ok(Header { image, thumbnail: true });
+            return Ok(Header {
+                image,
+                thumbnail: true,
+            });
         }
     }
     let image = open(job, &options(job), cancel)?;
-    Ok(Header { image, thumbnail: false })
+    Ok(Header {
+        image,
+        thumbnail: false,
+    })
 }
 
 /// Opens all frames of an animation; drops what only animations need from anything else.
-pub(super) fn reopen(job: &Job, header: Header, frames: i64, cancel: &Cancel) -> Result<Header, Error> {
+pub(super) fn reopen(
+    job: &Job,
+    header: Header,
+    frames: i64,
+    cancel: &Cancel,
+) -> Result<Header, Error> {
     if header.thumbnail {
         return Ok(header);
     }
     let image = match i32::try_from(frames) {
-        Ok(pages @ 2..) => open(job, &LoadOptions { pages, ..options(job) }, cancel)?,
+        Ok(pages @ 2..) => open(
+            job,
+            &LoadOptions {
+                pages,
+                ..options(job)
+            },
+            cancel,
+        )?,
         _ => still(&header.image)?,
     };
-    Ok(Header { image, thumbnail: false })
+    Ok(Header {
+        image,
+        thumbnail: false,
+    })
 }
 
 /// Opens the source with a shrink factor.
 pub(super) fn shrunk(job: &Job, shrink: f64, cancel: &Cancel) -> Result<Image, Error> {
-    still(&open(job, &LoadOptions { shrink, ..options(job) }, cancel)?)
+    still(&open(
+        job,
+        &LoadOptions {
+            shrink,
+            ..options(job)
+        },
+        cancel,
+    )?)
 }
 
 /// Opens the embedded thumbnail.
 pub(super) fn thumbnail(job: &Job, cancel: &Cancel) -> Result<Image, Error> {
-    still(&open(job, &LoadOptions { thumbnail: true, ..options(job) }, cancel)?)
+    still(&open(
+        job,
+        &LoadOptions {
+            thumbnail: true,
+            ..options(job)
+        },
+        cancel,
+    )?)
 }
 
 fn still(image: &Image) -> Result<Image, Error> {
@@ -61,7 +99,10 @@ fn still(image: &Image) -> Result<Image, Error> {
 fn open(job: &Job, options: &LoadOptions, cancel: &Cancel) -> Result<Image, Error> {
     let format = job.source.format;
     let loader = decode::loader(format).ok_or_else(|| {
-        Error::new(Kind::SourceFormatUnsupported, format!("Source image format is not supported: {format}"))
+        Error::new(
+            Kind::SourceFormatUnsupported,
+            format!("Source image format is not supported: {format}"),
+        )
     })?;
     let image = (loader.load)(&job.source.bytes, options)?;
     cancel.watch(&image);
@@ -86,10 +127,23 @@ pub(super) fn frames(image: &Image, max_frames: u32) -> i64 {
 }
 
 /// Refuses sources with more pixels than allowed; gives the displayed size of one frame.
-pub(super) fn check_limits(job: &Job, request: &Request, image: &Image, animated: bool) -> Result<Size, Error> {
+pub(super) fn check_limits(
+    job: &Job,
+    request: &Request,
+    image: &Image,
+    animated: bool,
+) -> Result<Size, Error> {
     let frames = if animated { frame_count(image) } else { 1 };
-    let info = ImageInfo { frames, size: displayed_size(image), ..info(job, image, true) };
-    plan::load::check_limits(&info, request.max_src_resolution, request.max_animation_frame_resolution)?;
+    let info = ImageInfo {
+        frames,
+        size: displayed_size(image),
+        ..info(job, image, true)
+    };
+    plan::load::check_limits(
+        &info,
+        request.max_src_resolution,
+        request.max_animation_frame_resolution,
+    )?;
     Ok(info.size)
 }
 
@@ -101,13 +155,21 @@ pub(super) fn frame_count(image: &Image) -> i64 {
 /// Size of one frame as it is meant to be seen: axes exchanged for orientations 5 to 8.
 pub(super) fn displayed_size(image: &Image) -> Size {
     let paged = image.int("n-pages").is_some_and(|n| n > 1);
-    let height = if paged { image.page_height() } else { image.height() };
+    let height = if paged {
+        image.page_height()
+    } else {
+        image.height()
+    };
     Size::new(image.width().into(), height.into()).swapped_if(orientation(image) >= 5)
 }
 
 /// EXIF orientation, 1 where there is none.
 fn orientation(image: &Image) -> u8 {
-    image.int("orientation").and_then(|o| u8::try_from(o).ok()).filter(|o| (1..=8).contains(o)).unwrap_or(1)
+    image
+        .int("orientation")
+        .and_then(|o| u8::try_from(o).ok())
+        .filter(|o| (1..=8).contains(o))
+        .unwrap_or(1)
 }
 
 /// The facts that planning needs. `from_source` is false once the pixels no longer come straight from the decoder.

@@ -104,7 +104,13 @@ fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
     let animated = frames > 1 && format.info().animation;
     let header = load::reopen(job, header, if animated { frames } else { 1 }, cancel)?;
     let source_size = load::check_limits(job, &request, &header.image, animated)?;
-    let context = pipeline::Context { job, request: &request, format, frames: if animated { frames } else { 1 }, cancel };
+    let context = pipeline::Context {
+        job,
+        request: &request,
+        format,
+        frames: if animated { frames } else { 1 },
+        cancel,
+    };
     let image = if animated {
         animation::run(&context, &header.image)?
     } else {
@@ -114,7 +120,13 @@ fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
     };
     let result_size = load::displayed_size(&image);
     let (bytes, format) = save::save(&context, &image)?;
-    Ok(Processed { bytes, format, source_size, result_size, skipped: false })
+    Ok(Processed {
+        bytes,
+        format,
+        source_size,
+        result_size,
+        skipped: false,
+    })
 }
 
 /// The format of the result. Rule: `spec/formats.md` section 6.
@@ -127,8 +139,16 @@ fn output_format(job: &Job, image: &Image, animated: bool) -> Result<ImageFormat
         animated,
         transparent: is_transparent(&job.options.pipeline, image.has_alpha()),
         jxl: Preference::new(negotiation.auto_jxl, negotiation.enforce_jxl, features.jxl),
-        avif: Preference::new(negotiation.auto_avif, negotiation.enforce_avif, features.avif),
-        webp: Preference::new(negotiation.auto_webp, negotiation.enforce_webp, features.webp),
+        avif: Preference::new(
+            negotiation.auto_avif,
+            negotiation.enforce_avif,
+            features.avif,
+        ),
+        webp: Preference::new(
+            negotiation.auto_webp,
+            negotiation.enforce_webp,
+            features.webp,
+        ),
         preferred: &config.preferred_formats,
         savable: &job.settings.savable,
     })?)
@@ -153,15 +173,23 @@ impl Request {
         let (limits, output) = (&job.options.limits, &job.options.output);
         let (server_limits, config) = (&job.settings.limits, &job.settings.processing);
         Self {
-            max_src_resolution: limits.max_src_resolution.unwrap_or(server_limits.max_src_resolution),
-            max_animation_frames: limits.max_animation_frames.unwrap_or(server_limits.max_animation_frames),
+            max_src_resolution: limits
+                .max_src_resolution
+                .unwrap_or(server_limits.max_src_resolution),
+            max_animation_frames: limits
+                .max_animation_frames
+                .unwrap_or(server_limits.max_animation_frames),
             max_animation_frame_resolution: limits
                 .max_animation_frame_resolution
                 .unwrap_or(server_limits.max_animation_frame_resolution),
-            max_result_dimension: limits.max_result_dimension.unwrap_or(server_limits.max_result_dimension),
+            max_result_dimension: limits
+                .max_result_dimension
+                .unwrap_or(server_limits.max_result_dimension),
             strip_metadata: output.strip_metadata.unwrap_or(config.strip_metadata),
             keep_copyright: output.keep_copyright.unwrap_or(config.keep_copyright),
-            strip_color_profile: output.strip_color_profile.unwrap_or(config.strip_color_profile),
+            strip_color_profile: output
+                .strip_color_profile
+                .unwrap_or(config.strip_color_profile),
             preserve_hdr: output.preserve_hdr.unwrap_or(config.preserve_hdr),
             enforce_thumbnail: output.enforce_thumbnail.unwrap_or(config.enforce_thumbnail),
         }

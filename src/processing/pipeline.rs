@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::ops::{self, PipelineOptions};
-use crate::plan::{self, ImageInfo, Canvas, Crop, Plan, Settings};
+use crate::plan::{self, Canvas, Crop, ImageInfo, Plan, Settings};
 use crate::vips::{Cancel, Image};
 
 /// What stays the same for all steps of one job.
@@ -36,7 +36,10 @@ impl Context<'_> {
             max_result_pixels: MAX_RESULT_PIXELS,
             disable_shrink_on_load: config.disable_shrink_on_load,
         };
-        let info = ImageInfo { frames: self.frames, ..load::info(self.job, image, from_source) };
+        let info = ImageInfo {
+            frames: self.frames,
+            ..load::info(self.job, image, from_source)
+        };
         Ok(Plan::resolve(self.options(), &info, &settings)?)
     }
 }
@@ -116,8 +119,14 @@ const STEPS: &[Step] = &[
 ];
 
 /// The steps that prepare a watermark; it is neither cropped nor filtered.
-const WATERMARK_STEPS: &[Step] =
-    &[vector_guard, scale_on_load, colour_to_processing, scale, rotate_and_flip, padding];
+const WATERMARK_STEPS: &[Step] = &[
+    vector_guard,
+    scale_on_load,
+    colour_to_processing,
+    scale,
+    rotate_and_flip,
+    padding,
+];
 
 /// Runs every step; stops between two of them once the job is cancelled.
 pub(super) fn run(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
@@ -173,7 +182,9 @@ fn scale_on_load(context: &Context<'_>, state: &mut State) -> Result<(), Error> 
     if !state.from_source || state.thumbnail {
         return Ok(());
     }
-    let Some(shrink) = state.plan.preshrink(state.vector_base) else { return Ok(()) };
+    let Some(shrink) = state.plan.preshrink(state.vector_base) else {
+        return Ok(());
+    };
     let image = if context.job.source.format.info().thumbnail {
         match load::thumbnail(context.job, context.cancel) {
             Ok(image) => image,
@@ -190,7 +201,9 @@ fn scale_on_load(context: &Context<'_>, state: &mut State) -> Result<(), Error> 
 }
 
 fn colour_to_processing(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
-    let image = state.colour.to_processing(&state.image, finish::is_hdr(context))?;
+    let image = state
+        .colour
+        .to_processing(&state.image, finish::is_hdr(context))?;
     state.replace(image);
     Ok(())
 }
@@ -201,11 +214,18 @@ fn crop(_: &Context<'_>, state: &mut State) -> Result<(), Error> {
 }
 
 fn scale(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
-    let Some((horizontal, vertical)) = state.plan.scale() else { return Ok(()) };
+    let Some((horizontal, vertical)) = state.plan.scale() else {
+        return Ok(());
+    };
     state.scaled_down |= horizontal < 1.0 || vertical < 1.0;
     let image = if context.job.settings.processing.linear {
         let imported = state.colour.import(&state.image);
-        ops::resize::apply_linear(&imported, state.image.interpretation(), horizontal, vertical)?
+        ops::resize::apply_linear(
+            &imported,
+            state.image.interpretation(),
+            horizontal,
+            vertical,
+        )?
     } else {
         ops::resize::apply(&state.image, horizontal, vertical)?
     };
@@ -267,15 +287,25 @@ fn padding(_: &Context<'_>, state: &mut State) -> Result<(), Error> {
 
 fn embed(state: &mut State, canvas: Option<Canvas>) -> Result<(), Error> {
     let Some(canvas) = canvas else { return Ok(()) };
-    let image = ops::extend::embed(&state.image, canvas.left, canvas.top, Size::new(canvas.width, canvas.height))?;
+    let image = ops::extend::embed(
+        &state.image,
+        canvas.left,
+        canvas.top,
+        Size::new(canvas.width, canvas.height),
+    )?;
     state.replace(image);
     Ok(())
 }
 
 /// Makes the image small enough for the format of the result.
 fn fix_size(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
-    let Some(factor) = plan::output::fix_size(context.format, state.size()) else { return Ok(()) };
-    tracing::warn!(format = context.format.name(), "the image is too large for its format and is scaled down");
+    let Some(factor) = plan::output::fix_size(context.format, state.size()) else {
+        return Ok(());
+    };
+    tracing::warn!(
+        format = context.format.name(),
+        "the image is too large for its format and is scaled down"
+    );
     state.scaled_down = true;
     let image = ops::resize::apply(&state.image, factor, factor)?;
     state.replace(image);

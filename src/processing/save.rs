@@ -17,13 +17,23 @@ pub(super) fn save(context: &Context<'_>, image: &Image) -> Result<(Bytes, Image
     let format = plan::output::small_avif(context.format, size, image.has_alpha());
     let output = &context.job.options.output;
     let config = &context.job.settings.processing;
-    let defaults = plan::output::QualityDefaults { quality: config.quality, by_format: &config.format_quality };
+    let defaults = plan::output::QualityDefaults {
+        quality: config.quality,
+        by_format: &config.format_quality,
+    };
     let mut quality = plan::output::quality(output, format, &defaults);
     let saver = encode::saver(format).ok_or_else(|| {
-        Error::new(Kind::ResultFormatUnsupported, format!("Resulting image format is not supported: {format}"))
+        Error::new(
+            Kind::ResultFormatUnsupported,
+            format!("Resulting image format is not supported: {format}"),
+        )
     })?;
     let searches = output.max_bytes > 0 && plan::output::searches_quality(format);
-    let image = if searches { image.copy_memory()? } else { image.clone() };
+    let image = if searches {
+        image.copy_memory()?
+    } else {
+        image.clone()
+    };
     context.cancel.watch(&image);
     loop {
         if context.cancel.is_cancelled() {

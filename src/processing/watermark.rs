@@ -13,21 +13,36 @@ use crate::source::SourceImage;
 use crate::vips::Image;
 
 /// Blends the job's watermark, if it has one, over an image of `frames` stacked frames.
-pub(super) fn apply(context: &Context<'_>, image: &Image, frames: i64, dpr: f64) -> Result<Image, Error> {
+pub(super) fn apply(
+    context: &Context<'_>,
+    image: &Image,
+    frames: i64,
+    dpr: f64,
+) -> Result<Image, Error> {
     let options = &context.options().watermark;
-    let Some(source) = &context.job.watermark else { return Ok(image.clone()) };
+    let Some(source) = &context.job.watermark else {
+        return Ok(image.clone());
+    };
     let opacity = options.opacity * context.job.settings.watermark_opacity;
     if opacity <= 0.0 {
         return Ok(image.clone());
     }
     let frames = frames.max(1);
     let frame = Size::new(image.width().into(), i64::from(image.height()) / frames);
-    let gravity = Gravity { kind: options.position, x: options.x, y: options.y };
+    let gravity = Gravity {
+        kind: options.position,
+        x: options.x,
+        y: options.y,
+    };
     let mut overlay = prepare(context, source, gravity, frame, dpr)?;
     if gravity.kind == GravityKind::Replicate {
         overlay = cover(&overlay, frame, true)?;
         if frames > 1 {
-            overlay = cover(&overlay, Size::new(frame.width, image.height().into()), false)?;
+            overlay = cover(
+                &overlay,
+                Size::new(frame.width, image.height().into()),
+                false,
+            )?;
         }
         return Ok(ops::watermark::blend(image, &overlay, opacity, &[(0, 0)])?);
     }
@@ -36,8 +51,9 @@ pub(super) fn apply(context: &Context<'_>, image: &Image, frames: i64, dpr: f64)
     if let Some(cut) = placement.cut {
         overlay = ops::crop::extract(&overlay, cut)?;
     }
-    let places: Vec<_> =
-        (0..frames).map(|index| (placement.left, placement.top_in_stack(index, frame.height))).collect();
+    let places: Vec<_> = (0..frames)
+        .map(|index| (placement.left, placement.top_in_stack(index, frame.height)))
+        .collect();
     Ok(ops::watermark::blend(image, &overlay, opacity, &places)?)
 }
 
@@ -66,12 +82,19 @@ fn prepare(
     let header = load::header(&job, &request, context.cancel)?;
     let header = load::reopen(&job, header, 1, context.cancel)?;
     load::check_limits(&job, &request, &header.image, false)?;
-    let context =
-        Context { job: &job, request: &request, format: source.format, frames: 1, cancel: context.cancel };
+    let context = Context {
+        job: &job,
+        request: &request,
+        format: source.format,
+        frames: 1,
+        cancel: context.cancel,
+    };
     let mut state = State::of_source(&context, header)?;
     pipeline::run_watermark(&context, &mut state)?;
     let fields = state.image.fields();
-    let bare = state.image.edit(|metadata| fields.iter().for_each(|field| metadata.remove(field)))?;
+    let bare = state
+        .image
+        .edit(|metadata| fields.iter().for_each(|field| metadata.remove(field)))?;
     Ok(bare.copy_memory()?)
 }
 
@@ -80,6 +103,19 @@ fn cover(image: &Image, area: Size, centred: bool) -> Result<Image, Error> {
     let size = Size::new(image.width().into(), image.height().into());
     let tiling = tile(size, area, centred);
     let copies = ops::watermark::replicate(image, tiling.across, tiling.down)?;
-    let Rect { left, top, width, height } = tiling.area;
-    Ok(ops::crop::extract(&copies, Rect { left, top, width, height })?)
+    let Rect {
+        left,
+        top,
+        width,
+        height,
+    } = tiling.area;
+    Ok(ops::crop::extract(
+        &copies,
+        Rect {
+            left,
+            top,
+            width,
+            height,
+        },
+    )?)
 }

@@ -67,10 +67,16 @@ async fn load(
     let bytes = match from {
         None => return Ok(None),
         Some(AssetSource::Data(bytes)) => bytes.clone(),
-        Some(AssetSource::Path(path)) => tokio::fs::read(path)
-            .await
-            .map(Bytes::from)
-            .map_err(|source| AssetError::File { kind, path: path.clone(), source })?,
+        Some(AssetSource::Path(path)) => {
+            tokio::fs::read(path)
+                .await
+                .map(Bytes::from)
+                .map_err(|source| AssetError::File {
+                    kind,
+                    path: path.clone(),
+                    source,
+                })?
+        }
         Some(AssetSource::Url(url)) => {
             let request = FetchRequest {
                 url: url.clone(),
@@ -87,5 +93,9 @@ async fn load(
         }
     };
     let format = sniff(&bytes, None, None).ok_or(AssetError::Format(kind))?;
-    Ok(Some(SourceImage { bytes, format, headers: HeaderMap::new() }))
+    Ok(Some(SourceImage {
+        bytes,
+        format,
+        headers: HeaderMap::new(),
+    }))
 }

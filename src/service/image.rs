@@ -91,7 +91,10 @@ impl Weighted for Answer {
             Self::Image(finished) => (finished.body.len(), &finished.headers),
             Self::NotModified(headers) => (0, headers),
         };
-        let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let headers: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
         (body + headers) as u64
     }
 }
@@ -132,7 +135,9 @@ impl Images for ImageService {
 impl ImageService {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self {
+            parts: Arc::new(parts),
+        }
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
@@ -150,7 +155,9 @@ impl ImageService {
     /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
     fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
         let path = self.parts.verifier.verify(path::split(&request.target)?)?;
-        self.parts.parser.parse(&path, &request.features, now_unix())
+        self.parts
+            .parser
+            .parse(&path, &request.features, now_unix())
     }
 
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
@@ -179,7 +186,11 @@ impl ImageService {
                 source_url: &parsed.source_url,
                 features: &format!("{:?}", request.features),
                 forwarded: "",
-                conditions: &if conditions.is_empty() { String::new() } else { format!("{conditions:?}") },
+                conditions: &if conditions.is_empty() {
+                    String::new()
+                } else {
+                    format!("{conditions:?}")
+                },
                 limits: "",
             })
         };
@@ -241,7 +252,9 @@ impl ImageService {
         let fetch = FetchRequest {
             url: parsed.source_url.clone(),
             headers: conditions,
-            max_bytes: limits.max_src_file_size.unwrap_or(self.parts.settings.limits.max_src_file_size),
+            max_bytes: limits
+                .max_src_file_size
+                .unwrap_or(self.parts.settings.limits.max_src_file_size),
             deadline: request.deadline,
         };
         let (source, fallback_for) = match self.fetch(fetch).await {
@@ -265,11 +278,19 @@ impl ImageService {
             options: parsed.options.clone(),
             features: request.features,
             settings: Arc::clone(&self.parts.settings),
-            watermark: self.parts.assets.watermark.clone().filter(|_| wants_watermark),
+            watermark: self
+                .parts
+                .assets
+                .watermark
+                .clone()
+                .filter(|_| wants_watermark),
         };
         let processed = slot.run(job, Cancel::new()).await??;
-        let sizes =
-            Sizes { origin: Some(processed.source_size), result: Some(processed.result_size), origin_bytes };
+        let sizes = Sizes {
+            origin: Some(processed.source_size),
+            result: Some(processed.result_size),
+            origin_bytes,
+        };
         Ok(Answer::Image(Arc::new(Finished {
             body: processed.bytes,
             format: processed.format,
@@ -280,15 +301,25 @@ impl ImageService {
     }
 
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let mut fetch = FetchCount { started: Instant::now(), counted: false };
+        let mut fetch = FetchCount {
+            started: Instant::now(),
+            counted: false,
+        };
         let result = self.parts.sources.fetch(request).await;
         fetch.ended(&result);
         result
     }
 
     /// Streams the source as it is, whatever its status.
-    async fn stream(&self, request: &ImageRequest, parsed: ParsedRequest) -> Result<ImageResponse, Error> {
-        let mut fetch = FetchCount { started: Instant::now(), counted: false };
+    async fn stream(
+        &self,
+        request: &ImageRequest,
+        parsed: ParsedRequest,
+    ) -> Result<ImageResponse, Error> {
+        let mut fetch = FetchCount {
+            started: Instant::now(),
+            counted: false,
+        };
         let result = self
             .parts
             .sources
@@ -309,7 +340,12 @@ impl ImageService {
         })
     }
 
-    fn response(&self, answer: Answer, parsed: ParsedRequest, cache_status: CacheStatus) -> ImageResponse {
+    fn response(
+        &self,
+        answer: Answer,
+        parsed: ParsedRequest,
+        cache_status: CacheStatus,
+    ) -> ImageResponse {
         let cache_status =
             Some(cache_status).filter(|s| self.parts.cache_is_on || *s == CacheStatus::Collapsed);
         match answer {
@@ -327,12 +363,21 @@ impl ImageService {
                 });
                 ImageResponse {
                     // A status below 200 is no final answer; the client would wait for another one.
-                    status: StatusCode::from_u16(status).ok().filter(|s| s.as_u16() >= 200).unwrap_or_default(),
+                    status: StatusCode::from_u16(status)
+                        .ok()
+                        .filter(|s| s.as_u16() >= 200)
+                        .unwrap_or_default(),
                     body: Body::Bytes(finished.body.clone()),
                     source_headers: finished.headers.clone(),
                     max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
                     cache_status,
-                    ..self.base(ReplyKind::Processed { format: finished.format, sizes: finished.sizes }, parsed)
+                    ..self.base(
+                        ReplyKind::Processed {
+                            format: finished.format,
+                            sizes: finished.sizes,
+                        },
+                        parsed,
+                    )
                 }
             }
         }
@@ -407,7 +452,14 @@ impl Drop for FetchCount {
 }
 
 fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
-    picked(source, if fallback { &[CACHE_CONTROL] } else { SOURCE_HEADERS })
+    picked(
+        source,
+        if fallback {
+            &[CACHE_CONTROL]
+        } else {
+            SOURCE_HEADERS
+        },
+    )
 }
 
 fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
@@ -421,11 +473,14 @@ fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
 }
 
 fn now_unix() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Headers of a source that decide headers of a processed image.
 const SOURCE_HEADERS: &[HeaderName] = &[CACHE_CONTROL, ETAG, EXPIRES, LAST_MODIFIED];
 /// Headers of a client that a raw source gets to see. Rule: `spec/http.md` section 9.
-const RAW_REQUEST_HEADERS: &[HeaderName] = &[IF_NONE_MATCH, IF_MODIFIED_SINCE, ACCEPT_ENCODING, RANGE];
+const RAW_REQUEST_HEADERS: &[HeaderName] =
+    &[IF_NONE_MATCH, IF_MODIFIED_SINCE, ACCEPT_ENCODING, RANGE];

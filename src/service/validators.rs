@@ -66,14 +66,23 @@ pub(super) fn unless_modified(answer: Answer, conditions: &HeaderMap) -> Answer 
     let matches = match (conditions.get(IF_NONE_MATCH), headers.get(ETAG)) {
         (Some(wanted), Some(tag)) => matches_tag(wanted, tag),
         (Some(_), None) => false,
-        (None, _) => is_not_newer(headers.get(LAST_MODIFIED), conditions.get(IF_MODIFIED_SINCE)),
+        (None, _) => is_not_newer(
+            headers.get(LAST_MODIFIED),
+            conditions.get(IF_MODIFIED_SINCE),
+        ),
     };
-    if matches { Answer::NotModified(headers.clone()) } else { answer }
+    if matches {
+        Answer::NotModified(headers.clone())
+    } else {
+        answer
+    }
 }
 
 /// Weak comparison with a list of tags or `*`. Rule: RFC 9110 section 13.1.2.
 fn matches_tag(wanted: &HeaderValue, tag: &HeaderValue) -> bool {
-    let (Ok(wanted), Ok(tag)) = (wanted.to_str(), tag.to_str()) else { return false };
+    let (Ok(wanted), Ok(tag)) = (wanted.to_str(), tag.to_str()) else {
+        return false;
+    };
     let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     wanted.trim() == "*" || wanted.split(',').any(|one| strong(one) == strong(tag))
 }

@@ -190,14 +190,25 @@ impl AllowedSources {
 
     /// Checks a URL after replacements and base URL.
     ///
+    /// Dot segments are refused where there is a list: they are resolved on the way to the source, and the prefix that
+    /// a pattern matched would no longer be the one that is fetched.
+    ///
     /// # Errors
     /// [`UrlError::SourceNotAllowed`] where no pattern matches at its start.
     pub fn check(&self, url: &str) -> Result<(), UrlError> {
         match &self.patterns {
-            Some(patterns) if !patterns.iter().any(|pattern| pattern.is_match(url)) => {
+            Some(patterns) if has_dot_segment(url) || !patterns.iter().any(|p| p.is_match(url)) => {
                 Err(UrlError::SourceNotAllowed(url.to_owned()))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a segment is `.` or `..`, written plainly or with escapes.
+fn has_dot_segment(url: &str) -> bool {
+    url.split(['/', '\\', '?', '#']).any(|segment| {
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+        plain == "." || plain == ".."
+    })
 }

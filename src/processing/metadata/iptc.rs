@@ -55,8 +55,12 @@ fn filter(mut data: &[u8]) -> Vec<u8> {
         if marker != TAG_MARKER || length > 0x7fff {
             break;
         }
-        let Some(value) = rest.get(..length) else { break };
-        let fits = KEPT.iter().any(|(number, limit)| *number == dataset && length <= *limit);
+        let Some(value) = rest.get(..length) else {
+            break;
+        };
+        let fits = KEPT
+            .iter()
+            .any(|(number, limit)| *number == dataset && length <= *limit);
         if record != APPLICATION_RECORD || fits {
             kept.extend_from_slice(&[marker, record, dataset, high, low]);
             kept.extend_from_slice(value);
@@ -78,22 +82,45 @@ mod tests {
     fn block(payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let other = [RESOURCE, &[4, 5, 0, 0, 0, 0, 0, 3], b"abc\0"].concat();
-        [PHOTOSHOP, &other, RESOURCE, &IPTC.to_be_bytes(), &[0, 0], &length, payload].concat()
+        [
+            PHOTOSHOP,
+            &other,
+            RESOURCE,
+            &IPTC.to_be_bytes(),
+            &[0, 0],
+            &length,
+            payload,
+        ]
+        .concat()
     }
 
     #[test]
     fn keeps_only_the_author() {
         let wanted = [dataset(2, 80, b"Ansel"), dataset(2, 116, b"(c) 2026")].concat();
-        let all = [dataset(2, 5, b"Title"), wanted.clone(), dataset(2, 25, b"keyword")].concat();
+        let all = [
+            dataset(2, 5, b"Title"),
+            wanted.clone(),
+            dataset(2, 25, b"keyword"),
+        ]
+        .concat();
         let out = copyright_only(&block(&all)).unwrap();
-        assert_eq!(resource(out.strip_prefix(PHOTOSHOP).unwrap()), Some(&wanted[..]));
+        assert_eq!(
+            resource(out.strip_prefix(PHOTOSHOP).unwrap()),
+            Some(&wanted[..])
+        );
     }
 
     #[test]
     fn nothing_left_or_damaged() {
         let title = dataset(2, 5, b"Title");
         let long = dataset(2, 116, &[b'x'; 129]);
-        for data in [&b""[..], b"JFIF", &block(&title), &block(&long), &block(b"\x1c\x02")] {
+        for data in [
+            &b""[..],
+            b"JFIF",
+            &block(&title),
+            &block(&long),
+            &block(b"\x1c\x02"),
+        ] {
             assert_eq!(copyright_only(data), None, "{data:?}");
         }
         let whole = block(&dataset(2, 80, b"Ansel"));

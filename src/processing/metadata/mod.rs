@@ -25,11 +25,19 @@ const KEPT_ANIMATION: &[&str] = &["page-height", "delay", "loop", "n-pages"];
 const KEPT_COPYRIGHT: &[&str] = &["exif-data", "exif-ifd0-Copyright", "exif-ifd0-Artist"];
 
 /// The image without metadata.
-pub(super) fn strip(image: &Image, keep_copyright: bool, animated: bool) -> Result<Image, vips::Error> {
+pub(super) fn strip(
+    image: &Image,
+    keep_copyright: bool,
+    animated: bool,
+) -> Result<Image, vips::Error> {
     let (iptc, xmp) = if keep_copyright {
         (
-            image.blob("iptc-data").and_then(|data| iptc::copyright_only(&data)),
-            image.blob("xmp-data").and_then(|data| xmp::copyright_only(&data)),
+            image
+                .blob("iptc-data")
+                .and_then(|data| iptc::copyright_only(&data)),
+            image
+                .blob("xmp-data")
+                .and_then(|data| xmp::copyright_only(&data)),
         )
     } else {
         (None, None)

@@ -102,7 +102,10 @@ fn is_kept(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> bool {
 }
 
 /// Keeps namespace declarations, `rdf:` attributes and wanted properties; tells whether a property was kept.
-fn filter_attributes(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Option<(BytesStart<'static>, bool)> {
+fn filter_attributes(
+    reader: &NsReader<&[u8]>,
+    start: &BytesStart<'_>,
+) -> Option<(BytesStart<'static>, bool)> {
     let name = start.name().as_ref().to_owned();
     let mut out = BytesStart::new(name);
     let mut properties = false;
@@ -111,7 +114,10 @@ fn filter_attributes(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Option
         let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
         let property = is_kept_property(&namespace, local.as_ref());
         properties |= property;
-        if property || attribute.key.as_namespace_binding().is_some() || is_namespace(&namespace, RDF) {
+        if property
+            || attribute.key.as_namespace_binding().is_some()
+            || is_namespace(&namespace, RDF)
+        {
             out.push_attribute(attribute);
         }
     }
@@ -137,7 +143,10 @@ mod tests {
     #[test]
     fn keeps_only_the_owner() {
         let out = String::from_utf8(copyright_only(PACKET.as_bytes()).unwrap()).unwrap();
-        assert!(out.contains("<dc:creator><rdf:Seq><rdf:li>Ansel</rdf:li></rdf:Seq></dc:creator>"), "{out}");
+        assert!(
+            out.contains("<dc:creator><rdf:Seq><rdf:li>Ansel</rdf:li></rdf:Seq></dc:creator>"),
+            "{out}"
+        );
         assert!(out.contains("xmpRights:Marked=\"True\""), "{out}");
         for gone in ["Canon", "subject", "tiff:Model"] {
             assert!(!out.contains(gone), "{gone} in {out}");
@@ -146,7 +155,9 @@ mod tests {
 
     #[test]
     fn nothing_left_or_damaged() {
-        let only_make = PACKET.replace("dc:creator", "dc:title").replace(" xmpRights:Marked=\"True\"", "");
+        let only_make = PACKET
+            .replace("dc:creator", "dc:title")
+            .replace(" xmpRights:Marked=\"True\"", "");
         assert_eq!(copyright_only(only_make.as_bytes()), None);
         for cut in 0..PACKET.len() {
             let _ = copyright_only(&PACKET.as_bytes()[..cut]);
