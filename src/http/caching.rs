@@ -239,7 +239,16 @@ mod tests {
                 }
             });
             let status = StatusCode::from_u16(status).unwrap();
-            let sent = cache_control(&config, status, at, &source, now);
+            let sent = cache_control(
+                &config,
+                status,
+                Limits {
+                    expires: at,
+                    max_age: None,
+                },
+                &source,
+                now,
+            );
             let sent = sent.as_ref().map(|v| v.to_str().unwrap());
             assert_eq!(
                 sent, expected,
@@ -257,7 +266,13 @@ mod tests {
         let mut source = HeaderMap::new();
         source.append(CACHE_CONTROL, HeaderValue::from_static("a"));
         source.append(CACHE_CONTROL, HeaderValue::from_static("b"));
-        let sent = cache_control(&config, StatusCode::OK, None, &source, UNIX_EPOCH);
+        let sent = cache_control(
+            &config,
+            StatusCode::OK,
+            Limits::default(),
+            &source,
+            UNIX_EPOCH,
+        );
         assert_eq!(sent.unwrap(), "a");
     }
 }

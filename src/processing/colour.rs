@@ -22,7 +22,7 @@ const WIDEST_ICC_WITH_ALPHA: i32 = 10_000;
 
 impl ColourState {
     /// Brings an image into the space it is processed in. Running it twice changes nothing.
-    pub(super) fn to_processing(&mut self, image: &Image, hdr: bool) -> Result<Image, vips::Error> {
+    pub(super) fn enter(&mut self, image: &Image, hdr: bool) -> Result<Image, vips::Error> {
         use Interpretation::{Bw, Cmyk, Grey16, Rgb, Rgb16, Scrgb, Srgb};
         let guess = image.guess_interpretation();
         let target = match guess {
@@ -64,7 +64,7 @@ impl ColourState {
     }
 
     /// Brings a finished image into the colours that it is saved with.
-    pub(super) fn to_result(&mut self, image: &Image, keep: bool) -> Result<Image, vips::Error> {
+    pub(super) fn leave(&mut self, image: &Image, keep: bool) -> Result<Image, vips::Error> {
         let mut image = image.clone();
         if profile(&image).is_none()
             && let Some(backup) = &self.backup

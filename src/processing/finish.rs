@@ -12,7 +12,7 @@ pub(super) fn finish(
     animated: bool,
 ) -> Result<Image, Error> {
     let keep = !context.request.strip_color_profile && context.format.info().icc;
-    let image = state.colour.to_result(&state.image, keep)?;
+    let image = state.colour.leave(&state.image, keep)?;
     if !context.request.strip_metadata {
         return Ok(image);
     }

@@ -201,9 +201,7 @@ fn scale_on_load(context: &Context<'_>, state: &mut State) -> Result<(), Error> 
 }
 
 fn colour_to_processing(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
-    let image = state
-        .colour
-        .to_processing(&state.image, finish::is_hdr(context))?;
+    let image = state.colour.enter(&state.image, finish::is_hdr(context))?;
     state.replace(image);
     Ok(())
 }

@@ -160,6 +160,7 @@ fn processed(body: Bytes) -> ImageResponse {
         source_headers,
         source_url: "http://origin/dir/cat.gif".to_owned(),
         expires: None,
+        max_age: None,
         filename: None,
         attachment: None,
         processing_options: "width:20".to_owned(),

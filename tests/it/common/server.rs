@@ -31,11 +31,11 @@ impl Server {
             .copied()
             .collect();
         let config = Config::from_pairs(&pairs).expect("the configuration of the test");
-        let running = imgforge::server::Server::start(config)
+        let running = imgforge::server::Server::start(&config)
             .await
             .expect("the server");
         Self {
-            addr: running.addr,
+            addr: running.addr.expect("a TCP address"),
             running,
         }
     }
