@@ -88,17 +88,20 @@ fn segment() -> impl Strategy<Value = String> {
         (-1.5f64..1.5).prop_map(|x| x.to_string()),
         any::<f64>().prop_map(|x| format!("{x:e}")),
     ];
-    let arguments = prop::collection::vec(prop_oneof![3 => argument, 2 => number], 1..6);
+    let argument = prop_oneof![3 => argument, 2 => number];
+    let arguments = prop_oneof![
+        3 => prop::collection::vec(argument.clone(), 1),
+        2 => prop::collection::vec(argument, 2..6),
+    ];
     (prop::sample::select(names), arguments)
         .prop_map(|(name, arguments)| format!("{name}:{}", arguments.join(":")))
 }
 
 /// Segments that parse by themselves.
 fn segments() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::vec(
-        segment().prop_filter("refused", |s| parse(&format!("{s}/plain/x")).is_some()),
-        0..6,
-    )
+    let accepted = |segment: &String| parse(&format!("{segment}/plain/x")).is_some();
+    prop::collection::vec(segment(), 0..40)
+        .prop_map(move |segments| segments.into_iter().filter(accepted).collect())
 }
 
 /// Segments of which no two act on the same value.
