@@ -105,19 +105,29 @@ async fn waiting_for_a_worker_counts() {
         .on("/mute2", Script::mute());
     let env = [
         ("IMGPROXY_WORKERS", "1"),
-        ("IMGPROXY_TIMEOUT", "1"),
+        ("IMGPROXY_TIMEOUT", "2"),
         ("IMGPROXY_DOWNLOAD_TIMEOUT", "20"),
     ];
     let server = Server::start(&env).await;
-    let (first, second) = (origin.url("/mute"), origin.url("/mute2"));
-    let (a, b) = tokio::join!(server.image("w:10", &first), server.image("w:10", &second));
-    for reply in [a, b] {
+    let first = image_path("w:10", &origin.url("/mute"));
+    let mut first = client::send(server.addr, "GET", &first, &[]).await;
+    eventually("the first has the worker", || {
+        origin.asked("/mute").len() == 1
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let started = Instant::now();
+    // Waits about 1.2 s for the worker, so that 0.8 s are left.
+    let second = server.image("w:10", &origin.url("/mute2")).await;
+    let took = started.elapsed();
+    assert_eq!(origin.asked("/mute2").len(), 1, "it had its turn");
+    assert!(
+        (1900..2600).contains(&took.as_millis()),
+        "the deadline began with the request: {took:?}"
+    );
+    for reply in [client::read(&mut first, "GET").await, second] {
         assert_eq!((reply.status, reply.text().as_str()), (503, "Timeout"));
     }
-    assert!(
-        origin.connections() <= 1,
-        "one worker, so one of them was never fetched"
-    );
 }
 
 #[tokio::test]
