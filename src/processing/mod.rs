@@ -4,7 +4,6 @@
 
 mod animation;
 mod colour;
-mod error;
 mod finish;
 mod load;
 mod metadata;
