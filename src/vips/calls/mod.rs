@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     Access, Angle, BandFormat, Built, Direction, Error, Extend, Image, Interpretation, Kernel,
-    Operation, Pcs, Source, Target, Value, version,
+    Operation, Source, Target, Value, version,
 };
 
 pub use colour::{IccTransform, colourspace, icc_export, icc_import, icc_transform};
