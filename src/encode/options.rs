@@ -167,8 +167,8 @@ pub static MAX_BYTES: OptionDef<OutputOptions> = OptionDef {
     group: Group::Output,
     summary: "Lower the quality until the result is small enough",
     docs: "An integer of at least 0; 0 (default) is off. While the result is larger than this many bytes, it is saved \
-again with a lower quality, for `jpeg`, `webp`, `heic` and `tiff`. The result can still be larger where the lowest \
-quality does not suffice. Each attempt costs time.",
+again with a lower quality, down to 10, in formats that have a quality. The result can still be larger where that does \
+not suffice. Each attempt costs time.",
     access: Access::Open,
     apply: |output, args| {
         let bytes = args.single("max_bytes")?.int_from_zero()?;

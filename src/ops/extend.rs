@@ -92,7 +92,8 @@ pub static EXTEND: OptionDef<PipelineOptions> = OptionDef {
     group: Group::Geometry,
     summary: "Put a result that is smaller than requested on a canvas of the requested size",
     docs: "When `extend` is true and the resized image is smaller than `width` × `height`, the missing space is added \
-around it. The new space is transparent where the format can store that, else black or the `background` colour.\n\
+around it. The new space is transparent; with a `background`, or in a format without transparency, it has that \
+colour or white.\n\
 \n\
 * `extend` – a boolean, default false.\n\
 * `gravity` – where the image goes on the canvas, written as in [`gravity`](#gravity) with offsets; `sm` is not \

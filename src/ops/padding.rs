@@ -44,7 +44,7 @@ pub static PADDING: OptionDef<PipelineOptions> = OptionDef {
     group: Group::Geometry,
     summary: "Add space around the result",
     docs: "Adds space around the image, after resizing and extending, in pixels that are multiplied by `dpr`. The \
-space is transparent where the format can store that, else black or the `background` colour.\n\
+space is transparent; with a `background`, or in a format without transparency, it has that colour or white.\n\
 \n\
 All values are integers of at least 0, default 0, and work as in CSS: a missing `right` or `bottom` equals `top`, a \
 missing `left` equals `right`. `padding:10` adds 10 on every side, `padding:10:20` adds 10 above and below and 20 on \

@@ -34,7 +34,7 @@ pub static AUTO_ROTATE: OptionDef<PipelineOptions> = OptionDef {
     example: "auto_rotate:1",
     group: Group::Geometry,
     summary: "Turn the image as its EXIF orientation says",
-    docs: "A boolean. When true, the image is turned and mirrored as its EXIF orientation says, before anything else. \
+    docs: "A boolean. When true, the image is turned and mirrored as its EXIF orientation says, before `rotate` and `flip`. \
 The default is `IMGPROXY_AUTO_ROTATE`.",
     access: Access::Open,
     apply: |pipeline, args| {

@@ -43,8 +43,9 @@ pub static TRIM: OptionDef<PipelineOptions> = OptionDef {
     summary: "Cut off a border of one colour",
     docs: "Cuts off a border that has one colour, before anything else is done.\n\
 \n\
-* `threshold` – how much a pixel may differ from that colour and still be border, any number; around 10 suits \
-photographs on plain ground, higher values cut more. Empty switches trimming off.\n\
+* `threshold` – how much a channel of a pixel, 0 to 255, may differ from that colour and still be border; around 10 \
+suits photographs on plain ground, higher values cut more, and a negative one counts as 10. Empty switches trimming \
+off.\n\
 * `color` – the border's colour in hex digits. Without it the top left pixel decides.\n\
 * `equal_hor`, `equal_ver` – booleans, default false: cut the same amount off the left and right sides, or off the top \
 and bottom, which is the smaller of the two. An empty one keeps the value set earlier.\n\

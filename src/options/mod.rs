@@ -119,4 +119,6 @@ pub struct ClientFeatures {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -9,9 +9,9 @@ use crate::url::signature::Verifier;
 use super::table::Definition;
 use super::{ClientFeatures, Options, ParsedRequest, Parser};
 
-const NOW: i64 = 1_700_000_000;
+pub(super) const NOW: i64 = 1_700_000_000;
 
-fn config() -> UrlConfig {
+pub(super) fn config() -> UrlConfig {
     UrlConfig {
         keys: Vec::new(),
         signature_size: 32,

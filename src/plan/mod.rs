@@ -150,7 +150,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Resolves a pipeline for an image. `trim` and a re-rendered vector image need a new call.
+    /// Resolves a pipeline for an image: for a vector image after [`load::vector_guard`] was obeyed, and again after
+    /// `trim`.
     ///
     /// # Errors
     ///

@@ -95,9 +95,8 @@ fn cancelled() -> Error {
 
 fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
     let request = Request::new(job);
-    let header = load::header(job, &request, cancel)?;
     if request.skips_processing(job) {
-        let size = load::check_limits(job, &request, &header.image, false)?;
+        let size = load::size(job, &request, cancel)?;
         return Ok(Processed {
             bytes: job.source.bytes.clone(),
             format: job.source.format,
@@ -106,6 +105,7 @@ fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
             skipped: true,
         });
     }
+    let header = load::header(job, &request, cancel)?;
     let frames = load::frames(&header.image, request.max_animation_frames);
     let format = output_format(job, &header.image, frames > 1)?;
     let animated = frames > 1 && format.info().animation;

@@ -163,10 +163,11 @@ fn vector_guard(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
     Ok(())
 }
 
-/// Cuts a uniform border off; from here on the pixels no longer come from the decoder.
+/// Cuts a uniform border off; from here on the pixels no longer come from the decoder. The frames of an animation would
+/// get different sizes, so they are left alone.
 fn trim(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
     let trim = &context.options().trim;
-    if trim.threshold.is_none() {
+    if trim.threshold.is_none() || context.frames > 1 {
         return Ok(());
     }
     colour_to_processing(context, state)?;

@@ -107,7 +107,6 @@ impl ImageService {
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
-        let _in_progress = InProgress::requests();
         let parsed = self.parse(&request)?;
         if parsed.options.raw {
             return self.stream(&request, parsed).await;
@@ -177,7 +176,6 @@ impl ImageService {
             }
             Lookup::Shared(answer) => Ok((answer?, CacheStatus::Collapsed)),
             Lookup::Lead(guard) => {
-                self.count(false);
                 match self.work(request, parsed, conditions.clone()).await {
                     Ok(answer) => {
                         // An answer to a condition is nobody else's; what stands in for an error is not kept.
@@ -214,7 +212,11 @@ impl ImageService {
     ) -> Result<Answer, Error> {
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
-        monitoring::span(Span::Queue, queued.elapsed().as_secs_f64());
+        let waited = queued.elapsed().as_secs_f64();
+        monitoring::span(Span::Queue, waited);
+        monitoring::operation_waited(waited);
+        // Only now: a request that the queue refuses counts in no other family.
+        self.count(false);
         let _images = InProgress::images();
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
@@ -269,7 +271,7 @@ impl ImageService {
     }
 
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let mut fetch = FetchCount::begin();
+        let fetch = FetchCount::begin(&request.url);
         let result = self.parts.sources.fetch(request).await;
         fetch.ended(&result);
         result
@@ -281,7 +283,7 @@ impl ImageService {
         request: &ImageRequest,
         parsed: ParsedRequest,
     ) -> Result<ImageResponse, Error> {
-        let mut fetch = FetchCount::begin();
+        let fetch = FetchCount::begin(&parsed.source_url);
         let result = self
             .parts
             .sources
@@ -292,8 +294,13 @@ impl ImageService {
                 deadline: request.deadline,
             })
             .await;
-        fetch.ended(&result);
-        let raw = result?;
+        let raw = match result {
+            Ok(raw) => fetch.follow(raw),
+            Err(error) => {
+                fetch.failed(&error);
+                return Err(error.into());
+            }
+        };
         Ok(ImageResponse {
             status: raw.status,
             body: Body::Stream(raw.body),

@@ -212,3 +212,114 @@ fn has_dot_segment(url: &str) -> bool {
         plain == "." || plain == ".."
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preprocessor(replacements: &[(&str, &str)], base: &str) -> Preprocessor {
+        Preprocessor {
+            replacements: replacements
+                .iter()
+                .map(|(pattern, template)| (Pattern::new(pattern), (*template).to_owned()))
+                .collect(),
+            base: base.to_owned(),
+        }
+    }
+
+    /// `spec/url.md` section 6.4.
+    #[test]
+    fn replacements_and_base_url() {
+        for (replacements, base, url, expected) in [
+            (
+                &[("mys3://", "s3://b/i/")][..],
+                "",
+                "mys3://1.jpg",
+                "s3://b/i/1.jpg",
+            ),
+            (
+                &[("mys3://*/", "s3://b/${1}/i")],
+                "",
+                "mys3://x/1.jpg",
+                "s3://b/x/i1.jpg",
+            ),
+            (
+                &[("mys3://*/", "s3://b/${1}/i/")],
+                "",
+                "mys3://x/1.jpg",
+                "s3://b/x/i/1.jpg",
+            ),
+            (
+                &[("bar://*/*/", "http://x/$2-$1/")],
+                "",
+                "bar://a/b/c",
+                "http://x/b-a/c",
+            ),
+            (&[("a://", "b://"), ("b://", "c://")], "", "a://x", "c://x"),
+            (&[("q", "r=s")], "", "quux", "r=suux"),
+            (&[("x", "y")], "", "ax", "ax"),
+            (&[("", "y")], "", "x", "yx"),
+            (&[("*", "[$0|$1|$2]")], "", "ab/c", "[ab|ab|]/c"),
+            (
+                &[("*", "$1x|${1}x|$$1|$|$-|${1|${}|$01")],
+                "",
+                "a",
+                "|ax|$1|$|$-|${1|${}|",
+            ),
+            (&[], "http://base/img", "x.jpg", "http://base/imgx.jpg"),
+            (&[], "http://base/img", "/x.jpg", "http://base/img/x.jpg"),
+            (
+                &[],
+                "http://base/img",
+                "http://base/imgfoo",
+                "http://base/imgfoo",
+            ),
+            (
+                &[],
+                "http://base/img",
+                "http://other/x",
+                "http://base/imghttp://other/x",
+            ),
+            (&[("m://", "/")], "http://base", "m://x", "http://base/x"),
+        ] {
+            let preprocessor = preprocessor(replacements, base);
+            assert_eq!(preprocessor.apply(url.to_owned()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn allowed_sources() {
+        let allowed = |patterns: Option<&[&str]>, url: &str| {
+            let patterns = patterns.map(|list| list.iter().map(|p| Pattern::new(p)).collect());
+            AllowedSources { patterns }.check(url).is_ok()
+        };
+        assert!(allowed(None, "anything"));
+        assert!(!allowed(Some(&[]), "anything"));
+        for (pattern, url, expected) in [
+            ("https://x/", "https://x/y", true),
+            ("https://x/", "HTTPS://x/y", false),
+            ("https://x/", "http://x/y", false),
+            ("https://*.x/", "https://a.b.x/y", true),
+            ("https://*.x/", "https://evil/.x/", false),
+            ("s3://b/*.jpg", "s3://b/x.jpg.exe", true),
+            ("s3://b/*.jpg", "s3://b/c/x.jpg", false),
+        ] {
+            assert_eq!(allowed(Some(&[pattern]), url), expected, "{pattern} {url}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        for (text, valid) in [
+            ("a%20", true),
+            ("%zz", false),
+            ("%", false),
+            ("%2", false),
+            ("%25zz", true),
+            ("é%é", false),
+        ] {
+            assert_eq!(escapes_are_valid(text), valid, "{text}");
+        }
+        assert_eq!(url_text(b"a\xffb\xc3\xa9\xf0\x9f"), "a%FFbé%F0%9F");
+    }
+}

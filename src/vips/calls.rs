@@ -167,7 +167,7 @@ pub fn colourspace(
         Some(space) => operation.set("source-space", space)?,
         None => operation,
     };
-    out(&operation.run()?)
+    own_profile(image, out(&operation.run()?)?)
 }
 
 /// The same pixels with another meaning.
@@ -289,7 +289,7 @@ pub fn icc_import(
         Some(profile) => operation.set("input-profile", profile)?,
         None => operation,
     };
-    out(&operation.run()?)
+    own_profile(image, out(&operation.run()?)?)
 }
 
 /// Converts from the connection space to a profile: the image's own unless a name or path is given. `depth` is 8 or 16
@@ -307,7 +307,7 @@ pub fn icc_export(
         Some(profile) => operation.set("output-profile", profile)?,
         None => operation,
     };
-    out(&operation.run()?)
+    own_profile(image, out(&operation.run()?)?)
 }
 
 /// How [`icc_transform`] works.
@@ -336,7 +336,7 @@ pub fn icc_transform(image: &Image, transform: IccTransform<'_>) -> Result<Image
         Some(profile) => operation.set("input-profile", profile)?,
         None => operation,
     };
-    out(&operation.run()?)
+    own_profile(image, out(&operation.run()?)?)
 }
 
 /// Blends `overlay` over `base` at an offset that may be negative.
@@ -385,6 +385,23 @@ pub fn rad2float(image: &Image) -> Result<Image> {
 fn on(nickname: &str, image: &Image) -> Result<Operation> {
     Operation::new(nickname)?.set("in", image)
 }
+
+/// Gives an image that got its ICC profile from an operation a profile of its own.
+///
+/// Where libvips takes a built-in profile because the image has none, or one that does not fit, it notes the profile in
+/// the result without owning it: the bytes are freed with the operation, and whoever reads the field afterwards reads
+/// freed memory. Seen with 8.18.7 and CMYK pictures without a profile. The operation is still alive here.
+fn own_profile(before: &Image, after: Image) -> Result<Image> {
+    match after.blob(PROFILE) {
+        Some(profile) if before.blob(PROFILE).as_ref() != Some(&profile) => {
+            after.edit(|metadata| metadata.set_blob(PROFILE, &profile))
+        }
+        _ => Ok(after),
+    }
+}
+
+/// libvips' name of the field with the ICC profile.
+const PROFILE: &str = "icc-profile-data";
 
 fn out(built: &Built) -> Result<Image> {
     built.image("out")
