@@ -75,10 +75,17 @@ pub struct Processed {
 /// `cancel` was set.
 pub fn process(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
     let result = run(job, cancel);
-    if result.is_err() && cancel.is_cancelled() {
-        return Err(cancelled());
+    match result {
+        Err(_) if cancel.is_cancelled() => Err(cancelled()),
+        // libvips has one error buffer per process: a decoder's message may have gone to another job that failed at
+        // the same time. Whether the source is to blame is then asked of the source.
+        Err(error)
+            if error.kind() == Kind::Internal && load::decode_alone(job, cancel).is_err() =>
+        {
+            Err(Error::new(Kind::BrokenImage, error.to_string()))
+        }
+        result => result,
     }
-    result
 }
 
 fn cancelled() -> Error {
