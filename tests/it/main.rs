@@ -15,6 +15,7 @@
 
 mod common;
 
+mod bitmaps;
 mod cache;
 mod cancellation;
 mod formats;
