@@ -29,3 +29,4 @@ mod security;
 mod signatures;
 mod signing;
 mod sources;
+mod svg;
