@@ -4,15 +4,17 @@ mod units;
 
 use bytes::Bytes;
 
-use super::{LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader};
 use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
     format: ImageFormat::Svg,
-    operation: OPERATION,
-    load,
+    decoder: Decoder::Vips {
+        operation: OPERATION,
+        load,
+    },
 };
 
 /// The libvips operation.
