@@ -34,4 +34,5 @@ mod security;
 mod signatures;
 mod signing;
 mod sources;
+mod svg;
 mod watermark;
