@@ -21,6 +21,7 @@ mod formats;
 mod harness;
 mod limits;
 mod metrics;
+mod metrics_cases;
 mod options_matrix;
 mod pixels;
 mod process;
