@@ -25,6 +25,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod metrics;
+mod metrics_cases;
 mod options_matrix;
 mod pixels;
 mod process;
