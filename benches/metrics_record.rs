@@ -73,6 +73,7 @@ fn metrics_record(c: &mut Criterion) {
         schemes: Vec::new(),
         formats: vec![ImageFormat::Webp],
         caches: vec![CacheKind::Memory],
+        schemes: Vec::new(),
         workers: 2,
         libvips: String::new(),
     };
