@@ -16,6 +16,7 @@
 mod common;
 
 mod animation;
+mod bitmaps;
 mod cache;
 mod cancellation;
 mod formats;
@@ -24,6 +25,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod metrics;
+mod metrics_cases;
 mod options_matrix;
 mod pixels;
 mod process;
@@ -33,4 +35,5 @@ mod security;
 mod signatures;
 mod signing;
 mod sources;
+mod svg;
 mod watermark;

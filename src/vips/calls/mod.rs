@@ -317,6 +317,7 @@ fn out(built: &Built) -> Result<Image> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pcs;
     use super::super::features::has_operation;
     use super::super::stress::{jpeg, picture, ready};
     use super::*;
