@@ -70,7 +70,6 @@ const RECORDS: &[(&str, fn(), bool)] = &[
 fn metrics_record(c: &mut Criterion) {
     let config = Config::from_pairs(&[]).unwrap();
     let facts = Facts {
-        schemes: Vec::new(),
         formats: vec![ImageFormat::Webp],
         caches: vec![CacheKind::Memory],
         schemes: Vec::new(),
