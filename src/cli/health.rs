@@ -102,10 +102,16 @@ mod tests {
     use crate::config::MapEnv;
 
     fn answer_once(mut stream: impl Read + Write, answer: &str) -> String {
-        let mut request = [0; 1024];
-        let n = stream.read(&mut request).unwrap();
+        let mut request = Vec::new();
+        // The head may come in pieces; closing before all of it has been read would reset the connection.
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut piece = [0; 1024];
+            let n = stream.read(&mut piece).unwrap();
+            assert!(n > 0, "the head has no end");
+            request.extend_from_slice(&piece[..n]);
+        }
         stream.write_all(answer.as_bytes()).unwrap();
-        String::from_utf8_lossy(&request[..n]).into_owned()
+        String::from_utf8(request).unwrap()
     }
 
     #[test]
