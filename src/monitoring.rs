@@ -18,7 +18,7 @@ use crate::error::Category;
 use crate::format::ImageFormat;
 use series::Series;
 
-pub use labels::{CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
+pub use labels::{AuxiliaryKind, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
 pub use process::PROCESS_METRICS;
 pub use table::{Buckets, METRICS, Metric, MetricKind};
 
@@ -29,6 +29,8 @@ pub struct Facts {
     pub formats: Vec<ImageFormat>,
     /// Cache layers that are on.
     pub caches: Vec<CacheKind>,
+    /// Schemes of sources that are on.
+    pub schemes: Vec<Scheme>,
     /// Configured workers.
     pub workers: usize,
     /// Version of the linked libvips.
@@ -149,6 +151,29 @@ pub fn source_outcome(scheme: Scheme, outcome: FetchOutcome) {
     with(|s| s.source_fetches.record(index, |c| c.increment(1)));
 }
 
+/// The watermark or the fallback image was downloaded, or could not be. Kept until there is a recorder, because this
+/// happens before the listeners are up.
+pub fn auxiliary_fetched(kind: AuxiliaryKind, success: bool) {
+    if let Some(count) = AUXILIARY.get(2 * kind.index() + usize::from(!success)) {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A request got a worker after `seconds`.
+pub fn operation_waited(seconds: f64) {
+    with(|s| s.operation_wait.record(seconds));
+}
+
+/// A worker thread took an image `seconds` after it was handed over.
+pub fn operation_queued(seconds: f64) {
+    with(|s| s.operation_queue.record(seconds));
+}
+
+/// A worker thread was busy with one image for `seconds`.
+pub fn operation_executed(seconds: f64) {
+    with(|s| s.operation_execution.record(seconds));
+}
+
 /// Bytes of a source body have arrived.
 pub fn source_bytes(scheme: Scheme, bytes: u64) {
     with(|s| {
@@ -221,6 +246,11 @@ impl InProgress {
         Self::new(&IMAGES_IN_PROGRESS)
     }
 
+    /// An image on a worker thread.
+    pub fn operations() -> Self {
+        Self::new(&OPERATIONS_ACTIVE)
+    }
+
     fn new(count: &'static AtomicU64) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
@@ -249,6 +279,10 @@ static CACHE_PROBE: Mutex<Option<CacheProbe>> = Mutex::new(None);
 static WORKERS: AtomicU64 = AtomicU64::new(0);
 static REQUESTS_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static IMAGES_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
+static OPERATIONS_ACTIVE: AtomicU64 = AtomicU64::new(0);
+/// By kind, then success before error.
+static AUXILIARY: [AtomicU64; 2 * AuxiliaryKind::ALL.len()] =
+    [const { AtomicU64::new(0) }; 2 * AuxiliaryKind::ALL.len()];
 static QUEUE_PROBE: Mutex<Option<QueueProbe>> = Mutex::new(None);
 
 #[cfg(test)]

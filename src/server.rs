@@ -19,7 +19,7 @@ use crate::config::{Config, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
 use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
-use crate::monitoring::{self, CacheKind, CacheState, Facts};
+use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
 use crate::options::Parser;
 use crate::service::Images;
 use crate::service::assets::Assets;
@@ -92,6 +92,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         } else {
             Vec::new()
         },
+        schemes: schemes(config),
         workers: workers.count(),
         libvips,
     };
@@ -112,6 +113,14 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         health: Arc::new(vips_works),
         facts,
     })
+}
+
+fn schemes(config: &Config) -> Vec<Scheme> {
+    let local = config.source.local_root.as_ref().map(|_| Scheme::Local);
+    [Scheme::Http, Scheme::Https]
+        .into_iter()
+        .chain(local)
+        .collect()
 }
 
 /// Starts libvips with exactly the loaders of `decode`; gives its version.

@@ -49,6 +49,9 @@ where
 {
     if let Err(reason) = check(&request) {
         exchange.work(true);
+        monitoring::status(400);
+        let verb = Verb::from(request.method());
+        exchange.hold(Finish::new(verb, Endpoint::Unmatched, Instant::now()));
         return bad_request(reason);
     }
     let (head, body) = request.into_parts();

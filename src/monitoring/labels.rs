@@ -126,6 +126,16 @@ label! {
 }
 
 label! {
+    /// `kind` of `imgforge_auxiliary_fetches_total`.
+    AuxiliaryKind {
+        /// The watermark.
+        Watermark => "watermark",
+        /// The fallback image.
+        Fallback => "fallback",
+    }
+}
+
+label! {
     /// `scheme` of the source metrics.
     Scheme {
         /// Plain HTTP.
@@ -234,6 +244,20 @@ pub(super) fn scheme_labels(index: usize) -> Vec<Label> {
         "scheme",
         Scheme::ALL.get(index).map_or("", |s| s.label()),
     )]
+}
+
+pub(super) fn auxiliary_labels(index: usize) -> Vec<Label> {
+    let kind = AuxiliaryKind::ALL
+        .get(index / 2)
+        .map_or("", |kind| kind.label());
+    let mut labels = fetched_labels(index % 2);
+    labels.insert(0, Label::new("kind", kind));
+    labels
+}
+
+/// The one operation there is; putting a watermark on is a part of it.
+pub(super) fn operation_labels() -> Vec<Label> {
+    vec![Label::new("operation", "process")]
 }
 
 pub(super) fn source_fetch_labels(index: usize) -> Vec<Label> {

@@ -9,8 +9,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::labels::{self, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
-    CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, QUEUE_PROBE, REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS,
-    table,
+    AUXILIARY, CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
+    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, table,
 };
 use crate::config::MonitoringConfig;
 use crate::error::Category;
@@ -33,6 +33,10 @@ pub(super) struct Series {
     pub(super) spans: Handles<Histogram>,
     pub(super) source_fetches: Handles<Counter>,
     pub(super) source_bytes: Handles<Counter>,
+    pub(super) auxiliary: Handles<Counter>,
+    pub(super) operation_wait: Histogram,
+    pub(super) operation_queue: Histogram,
+    pub(super) operation_execution: Histogram,
     pub(super) response_bytes: Counter,
     pub(super) collapsed: Counter,
     pub(super) rejected: Handles<Counter>,
@@ -46,6 +50,9 @@ pub(super) struct Series {
     pub(super) images_in_progress: Gauge,
     pub(super) utilization: Gauge,
     pub(super) queue_length: Gauge,
+    pub(super) operation_limit: Gauge,
+    pub(super) operations_active: Gauge,
+    pub(super) operations_waiting: Gauge,
     pub(super) vips: [[Gauge; 2]; 3],
 }
 
@@ -70,6 +77,9 @@ impl Series {
         build.set(1.0);
         super::set_workers(facts.workers.try_into().unwrap_or(u64::MAX));
         let gauge = |metric| registry.gauge(metric, Vec::new());
+        let operation = |metric| registry.histogram(metric, labels::operation_labels());
+        let schemes = || facts.schemes.iter().map(|s| s.index());
+        let outcomes = FetchOutcome::ALL.len();
         Ok(Self {
             handle: registry.handle(),
             // GET is Verb 0, so its routes are the first cells.
@@ -124,18 +134,28 @@ impl Series {
             spans: registry
                 .histograms(&table::SPAN_DURATION, Span::ALL.len(), labels::span_labels)
                 .create(0..Span::ALL.len()),
-            source_fetches: registry.counters(
-                &table::SOURCE_FETCHES,
-                Scheme::ALL.len() * FetchOutcome::ALL.len(),
-                labels::source_fetch_labels,
-            ),
+            source_fetches: registry
+                .counters(
+                    &table::SOURCE_FETCHES,
+                    Scheme::ALL.len() * outcomes,
+                    labels::source_fetch_labels,
+                )
+                .create(schemes().flat_map(|s| s * outcomes..(s + 1) * outcomes)),
             source_bytes: registry
                 .counters(
                     &table::SOURCE_BYTES,
                     Scheme::ALL.len(),
                     labels::scheme_labels,
                 )
-                .create(0..Scheme::ALL.len()),
+                .create(schemes()),
+            auxiliary: registry.counters(
+                &table::AUXILIARY,
+                AUXILIARY.len(),
+                labels::auxiliary_labels,
+            ),
+            operation_wait: operation(&table::OPERATION_WAIT),
+            operation_queue: operation(&table::OPERATION_QUEUE),
+            operation_execution: operation(&table::OPERATION_EXECUTION),
             response_bytes: registry.counter(&table::RESPONSE_BYTES, Vec::new()),
             collapsed: registry.counter(&table::COLLAPSED, Vec::new()),
             rejected: registry
@@ -168,6 +188,11 @@ impl Series {
             images_in_progress: gauge(&table::IMAGES_IN_PROGRESS),
             utilization: gauge(&table::UTILIZATION),
             queue_length: gauge(&table::QUEUE_LENGTH),
+            operation_limit: gauge(&table::OPERATION_LIMIT),
+            operations_active: registry
+                .gauge(&table::OPERATIONS_ACTIVE, labels::operation_labels()),
+            operations_waiting: registry
+                .gauge(&table::OPERATIONS_WAITING, labels::operation_labels()),
             vips: [
                 [gauge(&table::VIPS_TRACKED_MEM), gauge(&table::VIPS_MEMORY)],
                 [
@@ -189,7 +214,15 @@ impl Series {
         self.images_in_progress.set(load(&IMAGES_IN_PROGRESS));
         self.utilization.set(requests / workers.max(1.0) * 100.0);
         if let Some(probe) = &*QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
-            self.queue_length.set(float(probe()));
+            let waiting = float(probe());
+            self.queue_length.set(waiting);
+            self.operations_waiting.set(waiting);
+        }
+        self.operation_limit.set(workers);
+        self.operations_active.set(load(&OPERATIONS_ACTIVE));
+        for (cell, count) in AUXILIARY.iter().enumerate() {
+            let count = count.load(Ordering::Relaxed);
+            self.auxiliary.record(cell, |c| c.absolute(count));
         }
         let probe = *VIPS_PROBE.lock().unwrap_or_else(PoisonError::into_inner);
         let (memory, highwater, allocs) = probe.map_or((0, 0, 0), |probe| probe());

@@ -208,7 +208,45 @@ pub(super) const SOURCE_FETCHES: Metric = counter(
 pub(super) const SOURCE_BYTES: Metric = counter(
     "imgforge_source_bytes_total",
     &["scheme"],
-    "Bytes of source bodies received.",
+    "Bytes of source bodies, content codings of images undone.",
+);
+pub(super) const AUXILIARY: Metric = counter(
+    "imgforge_auxiliary_fetches_total",
+    &["kind", "status"],
+    "Downloads of the watermark and the fallback image.",
+);
+pub(super) const OPERATION_WAIT: Metric = histogram(
+    "image_operation_semaphore_wait_duration_seconds",
+    &["operation"],
+    Buckets::Processing,
+    "Time that a request waits for a worker.",
+);
+pub(super) const OPERATION_QUEUE: Metric = histogram(
+    "image_operation_blocking_queue_duration_seconds",
+    &["operation"],
+    Buckets::Processing,
+    "Time from handing an image over to its worker thread until the thread takes it.",
+);
+pub(super) const OPERATION_EXECUTION: Metric = histogram(
+    "image_operation_execution_duration_seconds",
+    &["operation"],
+    Buckets::Processing,
+    "Time on a worker thread, failed and cancelled images included.",
+);
+pub(super) const OPERATION_LIMIT: Metric = gauge(
+    "image_operation_concurrency_limit",
+    &[],
+    "Images that may be worked on at once.",
+);
+pub(super) const OPERATIONS_ACTIVE: Metric = gauge(
+    "image_operations_active",
+    &["operation"],
+    "Images on a worker thread.",
+);
+pub(super) const OPERATIONS_WAITING: Metric = gauge(
+    "image_operations_waiting",
+    &["operation"],
+    "Requests that wait for a worker.",
 );
 pub(super) const RESPONSE_BYTES: Metric = counter(
     "imgforge_response_bytes_total",
@@ -278,6 +316,13 @@ pub const METRICS: &[Metric] = &[
     BUILD_INFO,
     SOURCE_FETCHES,
     SOURCE_BYTES,
+    AUXILIARY,
+    OPERATION_WAIT,
+    OPERATION_QUEUE,
+    OPERATION_EXECUTION,
+    OPERATION_LIMIT,
+    OPERATIONS_ACTIVE,
+    OPERATIONS_WAITING,
     RESPONSE_BYTES,
     COLLAPSED,
     REJECTED,

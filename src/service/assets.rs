@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::config::{AssetSource, AssetsConfig};
 use crate::format::sniff::sniff;
+use crate::monitoring::{self, AuxiliaryKind};
 use crate::source::{FetchError, FetchRequest, Fetched, SourceImage, Sources};
 
 /// The pictures, where the configuration names them.
@@ -53,17 +54,21 @@ impl Assets {
     /// The first picture that cannot be had.
     pub async fn load(config: &AssetsConfig, sources: &Sources) -> Result<Self, AssetError> {
         Ok(Self {
-            watermark: load("watermark", config.watermark.as_ref(), sources).await?,
-            fallback: load("fallback image", config.fallback.as_ref(), sources).await?,
+            watermark: load(AuxiliaryKind::Watermark, config.watermark.as_ref(), sources).await?,
+            fallback: load(AuxiliaryKind::Fallback, config.fallback.as_ref(), sources).await?,
         })
     }
 }
 
 async fn load(
-    kind: &'static str,
+    counted_as: AuxiliaryKind,
     from: Option<&AssetSource>,
     sources: &Sources,
 ) -> Result<Option<SourceImage>, AssetError> {
+    let kind = match counted_as {
+        AuxiliaryKind::Watermark => "watermark",
+        AuxiliaryKind::Fallback => "fallback image",
+    };
     let bytes = match from {
         None => return Ok(None),
         Some(AssetSource::Data(bytes)) => bytes.clone(),
@@ -84,7 +89,9 @@ async fn load(
                 max_bytes: 0,
                 deadline: None,
             };
-            return match sources.fetch(request).await {
+            let fetched = sources.fetch(request).await;
+            monitoring::auxiliary_fetched(counted_as, matches!(fetched, Ok(Fetched::Image(_))));
+            return match fetched {
                 Ok(Fetched::Image(image)) => Ok(Some(image)),
                 // Nothing conditional was asked for.
                 Ok(Fetched::NotModified(_)) => Err(AssetError::Format(kind)),

@@ -5,20 +5,21 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
     RANGE,
 };
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName};
 
+use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
+use super::fetch_count::FetchCount;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
 use super::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
-use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache, Weighted};
+use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
@@ -64,41 +65,6 @@ pub struct ImageService {
     parts: Arc<Parts>,
 }
 
-/// What a finished job gives to every request that waited for it.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// A picture.
-    Image(Arc<Finished>),
-    /// The source says that the client's copy is still good; holds its validators.
-    NotModified(HeaderMap),
-}
-
-/// A finished picture.
-#[derive(Debug)]
-pub struct Finished {
-    body: Bytes,
-    format: ImageFormat,
-    /// Those headers of the source's response that decide headers of ours.
-    headers: HeaderMap,
-    sizes: Sizes,
-    /// The error that the fallback image stands in for.
-    fallback_for: Option<Error>,
-}
-
-impl Weighted for Answer {
-    fn weight(&self) -> u64 {
-        let (body, headers) = match self {
-            Self::Image(finished) => (finished.body.len(), &finished.headers),
-            Self::NotModified(headers) => (0, headers),
-        };
-        let headers: usize = headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum();
-        (body + headers) as u64
-    }
-}
-
 impl CancelHandle for Cancel {
     fn cancel(&self) {
         Self::cancel(self);
@@ -141,7 +107,6 @@ impl ImageService {
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
-        let _in_progress = InProgress::requests();
         let parsed = self.parse(&request)?;
         if parsed.options.raw {
             return self.stream(&request, parsed).await;
@@ -149,7 +114,9 @@ impl ImageService {
         self.check_result_format(&parsed.options)?;
         let conditions = validators::conditional_headers(&request.headers, &self.parts.delivery);
         let (answer, cache_status) = self.shared(&request, &parsed, conditions).await?;
-        Ok(self.response(answer, parsed, cache_status))
+        let cache_status =
+            Some(cache_status).filter(|s| self.parts.cache_is_on || *s == CacheStatus::Collapsed);
+        Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
     }
 
     /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
@@ -209,7 +176,6 @@ impl ImageService {
             }
             Lookup::Shared(answer) => Ok((answer?, CacheStatus::Collapsed)),
             Lookup::Lead(guard) => {
-                self.count(false);
                 match self.work(request, parsed, conditions.clone()).await {
                     Ok(answer) => {
                         // An answer to a condition is nobody else's; what stands in for an error is not kept.
@@ -246,7 +212,11 @@ impl ImageService {
     ) -> Result<Answer, Error> {
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
-        monitoring::span(Span::Queue, queued.elapsed().as_secs_f64());
+        let waited = queued.elapsed().as_secs_f64();
+        monitoring::span(Span::Queue, waited);
+        monitoring::operation_waited(waited);
+        // Only now: a request that the queue refuses counts in no other family.
+        self.count(false);
         let _images = InProgress::images();
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
@@ -301,10 +271,7 @@ impl ImageService {
     }
 
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let mut fetch = FetchCount {
-            started: Instant::now(),
-            counted: false,
-        };
+        let fetch = FetchCount::begin(&request.url);
         let result = self.parts.sources.fetch(request).await;
         fetch.ended(&result);
         result
@@ -316,10 +283,7 @@ impl ImageService {
         request: &ImageRequest,
         parsed: ParsedRequest,
     ) -> Result<ImageResponse, Error> {
-        let mut fetch = FetchCount {
-            started: Instant::now(),
-            counted: false,
-        };
+        let fetch = FetchCount::begin(&parsed.source_url);
         let result = self
             .parts
             .sources
@@ -330,124 +294,19 @@ impl ImageService {
                 deadline: request.deadline,
             })
             .await;
-        fetch.ended(&result);
-        let raw = result?;
+        let raw = match result {
+            Ok(raw) => fetch.follow(raw),
+            Err(error) => {
+                fetch.failed(&error);
+                return Err(error.into());
+            }
+        };
         Ok(ImageResponse {
             status: raw.status,
             body: Body::Stream(raw.body),
             source_headers: raw.headers,
-            ..self.base(ReplyKind::Raw, parsed)
+            ..empty(ReplyKind::Raw, parsed)
         })
-    }
-
-    fn response(
-        &self,
-        answer: Answer,
-        parsed: ParsedRequest,
-        cache_status: CacheStatus,
-    ) -> ImageResponse {
-        let cache_status =
-            Some(cache_status).filter(|s| self.parts.cache_is_on || *s == CacheStatus::Collapsed);
-        match answer {
-            Answer::NotModified(headers) => ImageResponse {
-                status: StatusCode::NOT_MODIFIED,
-                source_headers: headers,
-                cache_status,
-                ..self.base(ReplyKind::NotModified, parsed)
-            },
-            Answer::Image(finished) => {
-                let config = &self.parts.assets_config;
-                let fallback = finished.fallback_for.as_ref();
-                let status = fallback.map_or(200, |error| {
-                    config.fallback_status.unwrap_or(error.outcome().status)
-                });
-                ImageResponse {
-                    // A status below 200 is no final answer; the client would wait for another one.
-                    status: StatusCode::from_u16(status)
-                        .ok()
-                        .filter(|s| s.as_u16() >= 200)
-                        .unwrap_or_default(),
-                    body: Body::Bytes(finished.body.clone()),
-                    source_headers: finished.headers.clone(),
-                    max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
-                    cache_status,
-                    ..self.base(
-                        ReplyKind::Processed {
-                            format: finished.format,
-                            sizes: finished.sizes,
-                        },
-                        parsed,
-                    )
-                }
-            }
-        }
-    }
-
-    fn base(&self, kind: ReplyKind, parsed: ParsedRequest) -> ImageResponse {
-        let processing_options = parsed.options.to_string();
-        let delivery = parsed.options.delivery;
-        ImageResponse {
-            status: StatusCode::OK,
-            body: Body::Empty,
-            kind,
-            source_headers: HeaderMap::new(),
-            source_url: parsed.source_url,
-            expires: delivery.expires,
-            max_age: None,
-            filename: delivery.filename,
-            attachment: delivery.attachment,
-            processing_options,
-            cache_status: None,
-        }
-    }
-}
-
-impl Answer {
-    fn is_kept(&self) -> bool {
-        matches!(self, Self::Image(finished) if finished.fallback_for.is_none())
-    }
-
-    /// The source's headers that came with the answer.
-    pub(super) fn source_headers(&self) -> &HeaderMap {
-        match self {
-            Self::Image(finished) => &finished.headers,
-            Self::NotModified(headers) => headers,
-        }
-    }
-}
-
-/// Counts one download, also where the client leaves in the middle of it.
-struct FetchCount {
-    started: Instant,
-    counted: bool,
-}
-
-impl FetchCount {
-    fn ended<T>(&mut self, result: &Result<T, FetchError>) {
-        self.counted = true;
-        if let Err(error) = result {
-            if matches!(error, FetchError::Blocked(_)) {
-                monitoring::ssrf_blocked();
-            }
-            if !error.started() {
-                return;
-            }
-        }
-        self.record(result.is_ok());
-    }
-
-    fn record(&self, success: bool) {
-        let elapsed = self.started.elapsed().as_secs_f64();
-        monitoring::source_fetched(success, elapsed);
-        monitoring::span(Span::DownloadingSourceImage, elapsed);
-    }
-}
-
-impl Drop for FetchCount {
-    fn drop(&mut self) {
-        if !self.counted {
-            self.record(false);
-        }
     }
 }
 

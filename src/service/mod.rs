@@ -1,6 +1,8 @@
 //! Use cases, free of transport types: what a request asks and what it is answered.
 
+pub mod answer;
 pub mod assets;
+mod fetch_count;
 pub mod image;
 pub mod validators;
 pub mod workers;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 
-use super::image::Answer;
+use super::answer::Answer;
 use crate::config::DeliveryConfig;
 
 /// The conditional headers to send to the source for a client's request.

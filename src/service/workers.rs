@@ -11,10 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::WorkersConfig;
+use crate::monitoring::{self, InProgress};
 use crate::vips::lower_thread_priority;
 use crate::{Error, Kind};
 
@@ -195,6 +197,7 @@ impl<J, R, C: CancelHandle> Slot<J, R, C> {
             cancel,
             answer: sender,
             slot: self,
+            handed_over: Instant::now(),
         };
         shared.tasks.send(task).map_err(|_| WorkerError::Stopped)?;
         let answer = receiver.await;
@@ -217,6 +220,7 @@ struct Task<J, R, C> {
     cancel: C,
     answer: oneshot::Sender<Result<R, WorkerError>>,
     slot: Slot<J, R, C>,
+    handed_over: Instant,
 }
 
 /// One request's place among those that hold or wait.
@@ -265,10 +269,13 @@ fn work<J, R, C: CancelHandle>(
             cancel,
             answer,
             slot,
+            handed_over,
         }) = next
         else {
             return;
         };
+        monitoring::operation_queued(handed_over.elapsed().as_secs_f64());
+        let (active, started) = (InProgress::operations(), Instant::now());
         let outcome = if cancel.is_cancelled() {
             Err(WorkerError::Cancelled)
         } else {
@@ -276,6 +283,8 @@ fn work<J, R, C: CancelHandle>(
             catch_unwind(AssertUnwindSafe(|| runner(job, &cancel)))
                 .map_err(|panic| WorkerError::Panicked(text(&*panic)))
         };
+        monitoring::operation_executed(started.elapsed().as_secs_f64());
+        drop(active);
         // Free before the answer, so that whoever sees the answer may count on the slot.
         let Slot { permit, presence } = slot;
         drop(presence);
@@ -301,7 +310,7 @@ const NICE: i32 = 10;
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use futures_util::FutureExt as _;
 

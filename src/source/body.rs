@@ -109,8 +109,9 @@ impl Buffer {
         self.end()
     }
 
-    /// Whether so much has come that the format is known.
-    pub(super) fn is_detected(&self) -> bool {
+    /// Whether so much has come that the format is known. Asked when nothing more will be read.
+    pub(super) fn is_detected(&mut self) -> bool {
+        self.drain();
         self.bytes().len() >= DETECTION && self.sniffed().is_some()
     }
 
@@ -173,7 +174,8 @@ impl Buffer {
     }
 
     /// The limit is exceeded or the gzip data is wrong.
-    fn failed(&self) -> FetchError {
+    fn failed(&mut self) -> FetchError {
+        self.drain();
         let early = self.bytes().len() < DETECTION;
         if self.bounded().exceeded {
             let limit = self.bounded().limit;
@@ -191,13 +193,21 @@ impl Buffer {
     }
 
     /// The body ended before its end.
-    fn cut(&self) -> FetchError {
+    fn cut(&mut self) -> FetchError {
         if self.is_detected() {
             FetchError::Incomplete {
                 received: self.bytes().len() as u64,
             }
         } else {
             FetchError::FormatUnknown
+        }
+    }
+
+    /// Takes what the gzip decoder has decoded but not written yet; it holds up to 32 KiB back between writes.
+    fn drain(&mut self) {
+        if let Content::Gzip { decoder, .. } = &mut self.content {
+            // The stream has no end, which is why this is called, so there is always an error.
+            let _ = decoder.try_finish();
         }
     }
 
@@ -370,11 +380,14 @@ mod tests {
         small_sum[checksum] ^= 1;
         let trailing = [whole.clone(), b"rest".to_vec()].concat();
         type Check = fn(&FetchError) -> bool;
-        let cases: [(&str, &[u8], Check); 8] = [
+        let cases: [(&str, &[u8], Check); 9] = [
             ("empty", b"", |e| matches!(e, FetchError::NotGzip)),
             ("one byte", b"\x1f", |e| matches!(e, FetchError::NotGzip)),
             ("plain", &noise, |e| matches!(e, FetchError::NotGzip)),
             ("cut", &whole[..whole.len() - 100], |e| {
+                matches!(e, FetchError::Incomplete { .. })
+            }),
+            ("cut within the decoder's buffer", &whole[..10_000], |e| {
                 matches!(e, FetchError::Incomplete { .. })
             }),
             ("cut early", &whole[..500], |e| {

@@ -16,6 +16,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{ParseError, Url};
 
 use super::FetchError;
+use super::error::Unresolved;
 use super::guard::{Blocked, Guard};
 use super::target::address_literal;
 
@@ -134,7 +135,9 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = Arc::clone(&self.guard);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(Unresolved)?;
             let permitted: Addrs = Box::new(permitted(&guard, found)?.into_iter());
             Ok(permitted)
         })

@@ -44,9 +44,12 @@ pub enum FetchError {
         /// Name without prefix of the variable that would enable it.
         variable: Option<&'static str>,
     },
-    /// The address may not be dialled.
+    /// An address may not be dialled that a name or a redirect led to.
     #[error(transparent)]
     Blocked(#[from] Blocked),
+    /// The source URL itself holds an address that may not be dialled; nothing was sent.
+    #[error(transparent)]
+    Refused(Blocked),
     /// DNS, connection, TLS or protocol trouble before a response head.
     #[error("source is unreachable")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -113,10 +116,63 @@ pub enum FetchError {
     Object(#[source] io::Error),
 }
 
+/// A step on the way to a response head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Resolving the name.
+    Name,
+    /// The TLS handshake.
+    Tls,
+    /// Connecting, or talking HTTP.
+    Connection,
+}
+
+/// A name that the system could not resolve.
+#[derive(Debug, thiserror::Error)]
+#[error("the name does not resolve")]
+pub(super) struct Unresolved(#[source] pub(super) io::Error);
+
 impl FetchError {
     /// Whether a source was asked at all; only such attempts count as fetches.
     pub fn started(&self) -> bool {
-        !matches!(self, Self::InvalidUrl(_) | Self::Scheme { .. })
+        !matches!(
+            self,
+            Self::InvalidUrl(_) | Self::Scheme { .. } | Self::Refused(_)
+        )
+    }
+
+    /// Which step failed where the source is unreachable.
+    pub fn step(&self) -> Option<Step> {
+        let Self::Unreachable(error) = self else {
+            return None;
+        };
+        let first: &(dyn std::error::Error + 'static) = &**error;
+        let mut causes = std::iter::successors(Some(first), |&cause| cause.source());
+        causes
+            .find_map(|cause| {
+                // An I/O error leaves out what it wraps when it is asked for its source.
+                let wrapped = cause
+                    .downcast_ref::<io::Error>()
+                    .and_then(io::Error::get_ref);
+                if cause.is::<Unresolved>() {
+                    Some(Step::Name)
+                } else if cause.is::<rustls::Error>()
+                    || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
+                {
+                    Some(Step::Tls)
+                } else {
+                    None
+                }
+            })
+            .or(Some(Step::Connection))
+    }
+
+    /// The error for a block that was found before anything was sent.
+    pub(super) fn before_sending(self) -> Self {
+        match self {
+            Self::Blocked(blocked) => Self::Refused(blocked),
+            error => error,
+        }
     }
 
     /// Whether the failure was known before decoding would have begun, so that the fallback image may replace the
@@ -137,7 +193,7 @@ impl FetchError {
             | Self::TooManyRedirects(_)
             | Self::Redirect(_)
             | Self::Partial => Kind::SourceUnreachable,
-            Self::Blocked(_) => Kind::SourceBlocked,
+            Self::Blocked(_) | Self::Refused(_) => Kind::SourceBlocked,
             Self::Status { status, .. } => match status {
                 400..=499 => Kind::SourceClientError(*status),
                 500.. => Kind::SourceServerError,

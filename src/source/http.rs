@@ -80,6 +80,9 @@ impl HttpSource {
     pub(super) async fn open(&self, url: &str, extra: &HeaderMap) -> Result<Answer, FetchError> {
         let first = Target::parse(url)?;
         let mut target = first.clone();
+        self.dial
+            .check(&first.url()?)
+            .map_err(FetchError::before_sending)?;
         let mut referer = None;
         let mut jar = Jar::default();
         let mut followed = 0;

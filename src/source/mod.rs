@@ -29,7 +29,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
-pub use self::error::{FetchError, SourceConfigError};
+pub use self::error::{FetchError, SourceConfigError, Step};
 
 use self::body::{Buffer, Expected};
 use self::dial::Proxies;

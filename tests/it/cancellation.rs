@@ -105,19 +105,29 @@ async fn waiting_for_a_worker_counts() {
         .on("/mute2", Script::mute());
     let env = [
         ("IMGPROXY_WORKERS", "1"),
-        ("IMGPROXY_TIMEOUT", "1"),
+        ("IMGPROXY_TIMEOUT", "2"),
         ("IMGPROXY_DOWNLOAD_TIMEOUT", "20"),
     ];
     let server = Server::start(&env).await;
-    let (first, second) = (origin.url("/mute"), origin.url("/mute2"));
-    let (a, b) = tokio::join!(server.image("w:10", &first), server.image("w:10", &second));
-    for reply in [a, b] {
+    let first = image_path("w:10", &origin.url("/mute"));
+    let mut first = client::send(server.addr, "GET", &first, &[]).await;
+    eventually("the first has the worker", || {
+        origin.asked("/mute").len() == 1
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let started = Instant::now();
+    // Waits about 1.2 s for the worker, so that 0.8 s are left.
+    let second = server.image("w:10", &origin.url("/mute2")).await;
+    let took = started.elapsed();
+    assert_eq!(origin.asked("/mute2").len(), 1, "it had its turn");
+    assert!(
+        (1900..2600).contains(&took.as_millis()),
+        "the deadline began with the request: {took:?}"
+    );
+    for reply in [client::read(&mut first, "GET").await, second] {
         assert_eq!((reply.status, reply.text().as_str()), (503, "Timeout"));
     }
-    assert!(
-        origin.connections() <= 1,
-        "one worker, so one of them was never fetched"
-    );
 }
 
 #[tokio::test]
@@ -167,4 +177,50 @@ async fn a_stopped_server_refuses_connections() {
     assert_eq!(server.get("/health").await.status, 200);
     server.stop().await;
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+}
+
+/// A job of many seconds whose time is spent within one libvips call.
+const LONG: &str = "rs:force:4000:4000/el:1/bl:60";
+
+/// Waits for the answer to an easy request, which needs the only worker, and says how long that took.
+async fn until_free(server: &Server, source: &str) -> Duration {
+    let started = Instant::now();
+    assert_eq!(server.image("w:10", source).await.status, 200);
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn a_running_job_ends_with_its_client() {
+    let origin = Origin::start().await;
+    origin
+        .on("/long.png", Script::image("grid.png"))
+        .on("/a.png", Script::image("grid.png"));
+    let server = Server::start(&[("IMGPROXY_WORKERS", "1"), ("IMGPROXY_TIMEOUT", "60")]).await;
+    let target = image_path(LONG, &origin.url("/long.png"));
+    for _ in 0..2 {
+        let before = origin.asked("/long.png").len();
+        let running = client::send(server.addr, "GET", &target, &[]).await;
+        eventually("the source was fetched", || {
+            origin.asked("/long.png").len() > before
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        drop(running);
+        let took = until_free(&server, &origin.url("/a.png")).await;
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_running_job_ends_at_its_deadline() {
+    let origin = Origin::start().await;
+    origin.otherwise(Script::image("grid.png"));
+    let server = Server::start(&[("IMGPROXY_WORKERS", "1"), ("IMGPROXY_TIMEOUT", "2")]).await;
+    let started = Instant::now();
+    let reply = server.image(LONG, &origin.url("/long.png")).await;
+    let took = started.elapsed();
+    assert_eq!((reply.status, reply.text().as_str()), (503, "Timeout"));
+    assert!((1900..2900).contains(&took.as_millis()), "{took:?}");
+    let took = until_free(&server, &origin.url("/a.png")).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

@@ -1,7 +1,9 @@
-//! XMP: keeps the properties that say whose picture it is.
+//! XMP: keeps the properties that say whose picture it is, in a new compact packet.
+
+use std::collections::BTreeMap;
 
 use quick_xml::events::{BytesStart, Event};
-use quick_xml::name::ResolveResult;
+use quick_xml::name::{PrefixDeclaration, ResolveResult};
 use quick_xml::reader::NsReader;
 use quick_xml::writer::Writer;
 
@@ -13,121 +15,212 @@ const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 const DC_KEPT: &[&str] = &["rights", "contributor", "creator", "publisher"];
 /// Deeper packets are not written by any program; refusing them bounds the work.
 const DEEPEST: usize = 64;
+/// Start of a packet; the identifier is the same in every packet.
+const HEAD: &str = "<?xpacket begin=\"\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n\
+    <x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">";
+const TAIL: &str = "</rdf:RDF></x:xmpmeta>\n<?xpacket end=\"w\"?>";
 
-/// The packet with only the copyright properties, or `None` where none is left or the packet is damaged.
+/// A packet with only the copyright properties. It may hold none of them, but a source without any property of the
+/// three namespaces, and one with a damaged packet, gets `None`. (That an empty packet is written is recorded behaviour;
+/// `spec/pipeline.md` section 9 says otherwise.)
 pub(super) fn copyright_only(data: &[u8]) -> Option<Vec<u8>> {
     let mut reader = NsReader::from_reader(data);
-    let mut writer = Writer::new(Vec::new());
+    let mut filter = Filter::default();
     let mut buffer = Vec::new();
-    let (mut depth, mut description, mut found) = (0_usize, None, false);
-    // Depth at which a dropped or a kept property began; everything below goes the same way.
-    let (mut dropped, mut kept) = (None, None);
     loop {
         buffer.clear();
-        let event = reader.read_event_into(&mut buffer).ok()?;
+        match reader.read_event_into(&mut buffer).ok()? {
+            Event::Eof => break,
+            event => filter.take(&reader, event)?,
+        }
+    }
+    (filter.seen && filter.depth == 0).then(|| format!("{HEAD}{}{TAIL}", filter.out).into_bytes())
+}
+
+type Reader<'a> = NsReader<&'a [u8]>;
+
+/// Walks through a packet and collects what is kept.
+#[derive(Default)]
+struct Filter {
+    depth: usize,
+    /// Whether any property of the three namespaces has come.
+    seen: bool,
+    /// The description that the walk is in.
+    description: Option<Description>,
+    /// Finished descriptions.
+    out: String,
+}
+
+/// One `rdf:Description` on its way to the new packet.
+struct Description {
+    depth: usize,
+    /// Prefixes in use, with their namespaces.
+    namespaces: BTreeMap<String, String>,
+    /// Kept properties in their short form, name and escaped value.
+    attributes: Vec<(String, String)>,
+    /// Kept properties as elements.
+    elements: Writer<Vec<u8>>,
+    /// Depth of the property that the walk is in, if it is kept.
+    kept: Option<usize>,
+}
+
+impl Filter {
+    fn take(&mut self, reader: &Reader<'_>, event: Event<'_>) -> Option<()> {
         match event {
             Event::Start(start) => {
-                depth += 1;
-                if depth > DEEPEST {
+                self.depth += 1;
+                if self.depth > DEEPEST {
                     return None;
                 }
-                if dropped.is_some() {
-                    continue;
+                self.open(reader, &start, self.depth)?;
+                if let Some(description) = self.description.as_mut().filter(|d| d.kept.is_some()) {
+                    description.elements.write_event(Event::Start(start)).ok()?;
                 }
-                if kept.is_none() && description == Some(depth - 1) {
-                    if !is_kept(&reader, &start) {
-                        dropped = Some(depth);
-                        continue;
-                    }
-                    (kept, found) = (Some(depth), true);
-                }
-                let start = if is_description(&reader, &start) && kept.is_none() {
-                    description = Some(depth);
-                    let (start, properties) = filter_attributes(&reader, &start)?;
-                    found |= properties;
-                    start
-                } else {
-                    start.into_owned()
-                };
-                writer.write_event(Event::Start(start)).ok()?;
             }
             Event::Empty(start) => {
-                if dropped.is_some() {
-                    continue;
+                let depth = self.depth + 1;
+                self.open(reader, &start, depth)?;
+                if let Some(description) = self.description.as_mut().filter(|d| d.kept.is_some()) {
+                    description.elements.write_event(Event::Empty(start)).ok()?;
                 }
-                let property = kept.is_none() && description == Some(depth);
-                if property && !is_kept(&reader, &start) {
-                    continue;
-                }
-                found |= property;
-                let start = if is_description(&reader, &start) && kept.is_none() {
-                    let (start, properties) = filter_attributes(&reader, &start)?;
-                    found |= properties;
-                    start
-                } else {
-                    start.into_owned()
-                };
-                writer.write_event(Event::Empty(start)).ok()?;
+                self.close(depth);
             }
             Event::End(end) => {
-                if dropped.is_none() {
-                    writer.write_event(Event::End(end)).ok()?;
+                if let Some(description) = self.description.as_mut().filter(|d| d.kept.is_some()) {
+                    description.elements.write_event(Event::End(end)).ok()?;
                 }
-                for mark in [&mut dropped, &mut kept, &mut description] {
-                    if *mark == Some(depth) {
-                        *mark = None;
-                    }
-                }
-                depth = depth.checked_sub(1)?;
+                self.close(self.depth);
+                self.depth = self.depth.checked_sub(1)?;
             }
-            Event::Eof => break,
-            other => {
-                if dropped.is_none() && (kept.is_some() || description.is_none()) {
-                    writer.write_event(other).ok()?;
+            Event::Text(text) if text.bytes().all(|b| b.is_ascii_whitespace()) => {}
+            event @ (Event::Text(_) | Event::CData(_) | Event::GeneralRef(_)) => {
+                if let Some(description) = self.description.as_mut().filter(|d| d.kept.is_some()) {
+                    description.elements.write_event(event).ok()?;
                 }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Enters an element: a description, a property of one, or something inside a property.
+    fn open(&mut self, reader: &Reader<'_>, start: &BytesStart<'_>, depth: usize) -> Option<()> {
+        let (namespace, local) = reader.resolver().resolve_element(start.name());
+        let Some(description) = &mut self.description else {
+            if is_namespace(&namespace, RDF) && local.as_ref() == "Description" {
+                let (description, seen) = Description::new(reader, start, depth)?;
+                self.description = Some(description);
+                self.seen |= seen;
+            }
+            return Some(());
+        };
+        if depth == description.depth + 1 {
+            self.seen |= is_ours(&namespace);
+            if is_kept(&namespace, local.as_ref()) {
+                description.kept = Some(depth);
             }
         }
+        if description.kept.is_some() {
+            description.declare(reader, start)?;
+        }
+        Some(())
     }
-    (found && depth == 0).then(|| writer.into_inner())
-}
 
-fn is_description(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> bool {
-    let (namespace, local) = reader.resolver().resolve_element(start.name());
-    is_namespace(&namespace, RDF) && local.as_ref() == "Description"
-}
-
-fn is_kept(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> bool {
-    let (namespace, local) = reader.resolver().resolve_element(start.name());
-    is_kept_property(&namespace, local.as_ref())
-}
-
-/// Keeps namespace declarations, `rdf:` attributes and wanted properties; tells whether a property was kept.
-fn filter_attributes(
-    reader: &NsReader<&[u8]>,
-    start: &BytesStart<'_>,
-) -> Option<(BytesStart<'static>, bool)> {
-    let name = start.name().as_ref().to_owned();
-    let mut out = BytesStart::new(name);
-    let mut properties = false;
-    for attribute in start.attributes() {
-        let attribute = attribute.ok()?;
-        let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
-        let property = is_kept_property(&namespace, local.as_ref());
-        properties |= property;
-        if property
-            || attribute.key.as_namespace_binding().is_some()
-            || is_namespace(&namespace, RDF)
+    fn close(&mut self, depth: usize) {
+        let Some(description) = &mut self.description else {
+            return;
+        };
+        if description.kept == Some(depth) {
+            description.kept = None;
+        }
+        if description.depth == depth
+            && let Some(done) = self.description.take()
         {
-            out.push_attribute(attribute);
+            done.write(&mut self.out);
         }
     }
-    Some((out, properties))
 }
 
-fn is_kept_property(namespace: &ResolveResult<'_>, local: &str) -> bool {
-    is_namespace(namespace, RIGHTS)
-        || is_namespace(namespace, CC)
-        || (is_namespace(namespace, DC) && DC_KEPT.contains(&local))
+impl Description {
+    /// Begins a description; says too whether one of its attributes is a property of the three namespaces.
+    fn new(reader: &Reader<'_>, start: &BytesStart<'_>, depth: usize) -> Option<(Self, bool)> {
+        let mut new = Self {
+            depth,
+            namespaces: BTreeMap::new(),
+            attributes: Vec::new(),
+            elements: Writer::new(Vec::new()),
+            kept: None,
+        };
+        let mut seen = false;
+        for attribute in start.attributes() {
+            let attribute = attribute.ok()?;
+            let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
+            seen |= is_ours(&namespace);
+            if is_kept(&namespace, local.as_ref()) {
+                new.note(attribute.key.prefix().map(|p| p.into_inner()), &namespace);
+                let value = attribute.value.replace('"', "&quot;");
+                new.attributes
+                    .push((attribute.key.as_ref().to_owned(), value));
+            }
+        }
+        Some((new, seen))
+    }
+
+    /// Remembers the namespaces that an element and its attributes use.
+    fn declare(&mut self, reader: &Reader<'_>, start: &BytesStart<'_>) -> Option<()> {
+        let (namespace, _) = reader.resolver().resolve_element(start.name());
+        self.note(start.name().prefix().map(|p| p.into_inner()), &namespace);
+        for attribute in start.attributes() {
+            let attribute = attribute.ok()?;
+            if !matches!(
+                attribute.key.as_namespace_binding(),
+                Some(PrefixDeclaration::Named(_) | PrefixDeclaration::Default)
+            ) {
+                let (namespace, _) = reader.resolver().resolve_attribute(attribute.key);
+                self.note(attribute.key.prefix().map(|p| p.into_inner()), &namespace);
+            }
+        }
+        Some(())
+    }
+
+    fn note(&mut self, prefix: Option<&str>, namespace: &ResolveResult<'_>) {
+        if let (Some(prefix), ResolveResult::Bound(namespace)) = (prefix, namespace)
+            && prefix != "xml"
+            && prefix != "rdf"
+        {
+            self.namespaces
+                .insert(prefix.to_owned(), namespace.as_ref().to_owned());
+        }
+    }
+
+    fn write(self, out: &mut String) {
+        let elements = self.elements.into_inner();
+        if elements.is_empty() && self.attributes.is_empty() {
+            return;
+        }
+        out.push_str("<rdf:Description rdf:about=\"\"");
+        let declared = self
+            .namespaces
+            .into_iter()
+            .map(|(prefix, uri)| (format!("xmlns:{prefix}"), uri));
+        for (name, value) in declared.chain(self.attributes) {
+            out.push_str(&format!(" {name}=\"{value}\""));
+        }
+        out.push('>');
+        out.push_str(&String::from_utf8_lossy(&elements));
+        out.push_str("</rdf:Description>");
+    }
+}
+
+/// Whether a property belongs to one of the namespaces that can name an owner.
+fn is_ours(namespace: &ResolveResult<'_>) -> bool {
+    [DC, RIGHTS, CC]
+        .into_iter()
+        .any(|uri| is_namespace(namespace, uri))
+}
+
+fn is_kept(namespace: &ResolveResult<'_>, local: &str) -> bool {
+    is_ours(namespace) && (!is_namespace(namespace, DC) || DC_KEPT.contains(&local))
 }
 
 fn is_namespace(resolved: &ResolveResult<'_>, uri: &str) -> bool {
@@ -155,9 +248,12 @@ mod tests {
 
     #[test]
     fn nothing_left_or_damaged() {
-        let only_make = PACKET
+        let only_title = PACKET
             .replace("dc:creator", "dc:title")
             .replace(" xmpRights:Marked=\"True\"", "");
+        let empty = copyright_only(only_title.as_bytes()).unwrap();
+        assert_eq!(empty, format!("{HEAD}{TAIL}").into_bytes());
+        let only_make = only_title.replace("dc:", "tiff:");
         assert_eq!(copyright_only(only_make.as_bytes()), None);
         for cut in 0..PACKET.len() {
             let _ = copyright_only(&PACKET.as_bytes()[..cut]);

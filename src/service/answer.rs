@@ -1,0 +1,129 @@
+//! What a finished job gives, and the response that it becomes for each request that waited for it.
+//!
+//! Owns the step from a shared result to one request's reply. It starts no work and counts nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::{Body, CacheStatus, ImageResponse, ReplyKind, Sizes};
+use crate::cache::Weighted;
+use crate::config::AssetsConfig;
+use crate::error::Error;
+use crate::format::ImageFormat;
+use crate::options::ParsedRequest;
+
+/// What a finished job gives to every request that waited for it.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A picture.
+    Image(Arc<Finished>),
+    /// The source says that the client's copy is still good; holds its validators.
+    NotModified(HeaderMap),
+}
+
+/// A finished picture.
+#[derive(Debug)]
+pub struct Finished {
+    pub(super) body: Bytes,
+    pub(super) format: ImageFormat,
+    /// Those headers of the source's response that decide headers of ours.
+    pub(super) headers: HeaderMap,
+    pub(super) sizes: Sizes,
+    /// The error that the fallback image stands in for.
+    pub(super) fallback_for: Option<Error>,
+}
+
+impl Answer {
+    /// Whether others may be given it later: a picture that does not stand in for an error.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, Self::Image(finished) if finished.fallback_for.is_none())
+    }
+
+    /// The source's headers that came with the answer.
+    pub(super) fn source_headers(&self) -> &HeaderMap {
+        match self {
+            Self::Image(finished) => &finished.headers,
+            Self::NotModified(headers) => headers,
+        }
+    }
+
+    /// The reply to one request; `config` says how a fallback image is answered.
+    pub(super) fn into_response(
+        self,
+        parsed: ParsedRequest,
+        cache_status: Option<CacheStatus>,
+        config: &AssetsConfig,
+    ) -> ImageResponse {
+        let response = match self {
+            Self::NotModified(headers) => ImageResponse {
+                status: StatusCode::NOT_MODIFIED,
+                source_headers: headers,
+                ..empty(ReplyKind::NotModified, parsed)
+            },
+            Self::Image(finished) => finished.response(parsed, config),
+        };
+        ImageResponse {
+            cache_status,
+            ..response
+        }
+    }
+}
+
+impl Finished {
+    fn response(&self, parsed: ParsedRequest, config: &AssetsConfig) -> ImageResponse {
+        let fallback = self.fallback_for.as_ref();
+        let status = fallback.map_or(200, |error| {
+            config.fallback_status.unwrap_or(error.outcome().status)
+        });
+        let kind = ReplyKind::Processed {
+            format: self.format,
+            sizes: self.sizes,
+        };
+        ImageResponse {
+            // A status below 200 is no final answer; the client would wait for another one.
+            status: StatusCode::from_u16(status)
+                .ok()
+                .filter(|s| s.as_u16() >= 200)
+                .unwrap_or_default(),
+            body: Body::Bytes(self.body.clone()),
+            source_headers: self.headers.clone(),
+            max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
+            ..empty(kind, parsed)
+        }
+    }
+}
+
+impl Weighted for Answer {
+    fn weight(&self) -> u64 {
+        let (body, headers) = match self {
+            Self::Image(finished) => (finished.body.len(), &finished.headers),
+            Self::NotModified(headers) => (0, headers),
+        };
+        let headers: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        (body + headers) as u64
+    }
+}
+
+/// 200 without a body, with what the URL says about delivery.
+pub(super) fn empty(kind: ReplyKind, parsed: ParsedRequest) -> ImageResponse {
+    let processing_options = parsed.options.to_string();
+    let delivery = parsed.options.delivery;
+    ImageResponse {
+        status: StatusCode::OK,
+        body: Body::Empty,
+        kind,
+        source_headers: HeaderMap::new(),
+        source_url: parsed.source_url,
+        expires: delivery.expires,
+        max_age: None,
+        filename: delivery.filename,
+        attachment: delivery.attachment,
+        processing_options,
+        cache_status: None,
+    }
+}
