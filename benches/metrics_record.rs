@@ -70,9 +70,9 @@ const RECORDS: &[(&str, fn(), bool)] = &[
 fn metrics_record(c: &mut Criterion) {
     let config = Config::from_pairs(&[]).unwrap();
     let facts = Facts {
-        schemes: Vec::new(),
         formats: vec![ImageFormat::Webp],
         caches: vec![CacheKind::Memory],
+        schemes: Vec::new(),
         workers: 2,
         libvips: String::new(),
     };
