@@ -4,7 +4,8 @@
   compare-conformance.py REQUESTS.json STARTUP.json EXPECTED.txt [--update]
 
 A line of EXPECTED.txt is `group/id  # reason`, for a start-up case `startup/id  # reason`. A failure that is not listed is
-an error, and so is a listed case that passes or no longer exists: the list only says what is true today.
+an error, and so is a listed case that passes or no longer exists: the list only says what is true today. Only a line that
+starts with `~` may go either way: what it compares depends on the machine, and the reason says how.
 `--update` rewrites the list, keeping the reasons it has; a new line gets the reason `unexplained`, which is an error too.
 """
 import json
@@ -13,7 +14,7 @@ import sys
 
 
 def expected(text):
-    """The reason of every listed case."""
+    """The reason of every listed case; those that may go either way keep their `~`."""
     listed = {}
     for number, line in enumerate(text.splitlines(), 1):
         case, _, reason = line.partition("#")
@@ -33,7 +34,14 @@ def failures(requests, startup):
     return found
 
 
+def either_way(listed):
+    return {case[1:].strip(): reason for case, reason in listed.items() if case.startswith("~")}
+
+
 def rewritten(text, listed, found):
+    free = either_way(listed)
+    found = {"~" + case if case in free else case: why for case, why in found.items()}
+    found.update({"~" + case: [] for case in free})
     head = [line for line in text.splitlines() if line.startswith("#") or not line.strip()]
     lines = ["%s  # %s" % (case, listed.get(case) or "unexplained") for case in sorted(found)]
     return "\n".join(head).rstrip("\n") + "\n\n" + "".join(line + "\n" for line in lines)
@@ -53,8 +61,9 @@ def main():
         list_file.write_text(rewritten(text, listed, found))
         listed = expected(list_file.read_text())
 
-    new = sorted(found.keys() - listed.keys())
-    gone = sorted(listed.keys() - found.keys())
+    free = either_way(listed)
+    new = sorted(found.keys() - listed.keys() - free.keys())
+    gone = sorted(case for case in listed.keys() - found.keys() if not case.startswith("~"))
     bare = sorted(case for case, reason in listed.items() if reason in ("", "unexplained"))
     for case in new:
         print("fails and is not listed: %s\n    %s" % (case, "\n    ".join(found[case])))

@@ -130,7 +130,14 @@ pub(super) fn bind_tcp(
 fn candidates(network: Network, address: &str) -> Result<Vec<SocketAddr>, BindError> {
     let invalid = || BindError::Address(address.to_owned());
     let (host, port) = address.rsplit_once(':').unwrap_or(("", address));
-    let port: u16 = port.parse().map_err(|_| invalid())?;
+    // Nothing behind the colon is any free port; an IPv6 address needs brackets to be told from its port.
+    let port: u16 = match port {
+        "" => 0,
+        port => port.parse().map_err(|_| invalid())?,
+    };
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err(invalid());
+    }
     let all = if host.is_empty() {
         let any6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         vec![any6, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
