@@ -20,11 +20,13 @@ run: ## build, serve a sample picture, print a signed URL (PORT=8080 METRICS_POR
 dependencies: ## install the libraries that the build needs (Debian)
 	@.ci/dependencies
 
-test: dependencies ## format, lints, all tests, generated documents
+test: dependencies ## format, lints, all tests, generated documents, monitoring stack
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	$(TEST_ENV) cargo test --locked
 	cargo run --locked --quiet -- docs --check
+	.ci/monitoring/check
+	IMGFORGE_BINARY=$${CARGO_TARGET_DIR:-target}/debug/imgforge .ci/monitoring/live
 
 conformance: dependencies ## compare with the recordings in ../shared (or $$SHARED)
 	.ci/conformance

@@ -122,7 +122,7 @@ fn every_example_about_the_picture_makes_a_picture() {
             svg_unlimited: false,
         };
         let loader = decode::loader(expected).unwrap();
-        let image = (loader.load)(&result.bytes, &options).unwrap();
+        let image = loader.load(&result.bytes, &options).unwrap();
         let image = image.copy_memory().unwrap();
         assert_eq!(
             i64::from(image.width()),

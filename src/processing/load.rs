@@ -5,7 +5,7 @@ use crate::decode::{self, LoadOptions, Loader};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
 use crate::plan::{self, ImageInfo};
-use crate::vips::{Cancel, Image};
+use crate::vips::{Cancel, Image, calls};
 
 /// An opened source.
 #[derive(Debug)]
@@ -96,6 +96,18 @@ pub(super) fn thumbnail(job: &Job, cancel: &Cancel) -> Result<Image, Error> {
         },
         cancel,
     )?)
+}
+
+/// Decodes the source and drops the pixels, to learn whether that fails.
+pub(super) fn decode_alone(job: &Job, cancel: &Cancel) -> Result<(), Error> {
+    let request = Request::new(job);
+    let header = header(job, &request, cancel)?;
+    let frames = frames(&header.image, request.max_animation_frames);
+    let image = reopen(job, header, frames, cancel)?.image;
+    let (width, height) = (image.width().into(), image.height().into());
+    // One pixel out of all of them reads everything and keeps nothing.
+    calls::shrink(&image, width, height)?.to_pixels()?;
+    Ok(())
 }
 
 fn still(image: &Image) -> Result<Image, Error> {

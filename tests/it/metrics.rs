@@ -32,11 +32,11 @@ const CONTRACT: &[(&str, &str, &[&str])] = &[
 const CACHE: (&str, &str) = ("IMGFORGE_CACHE_TYPE", "memory");
 
 /// A parsed scrape.
-struct Scrape {
+pub struct Scrape {
     types: BTreeMap<String, String>,
     helped: BTreeSet<String>,
     /// `name{labels}` as written, and the value.
-    samples: BTreeMap<String, f64>,
+    pub samples: BTreeMap<String, f64>,
 }
 
 impl Scrape {
@@ -67,7 +67,7 @@ impl Scrape {
     }
 
     /// The value of a sample; 0 where it is absent.
-    fn value(&self, key: &str) -> f64 {
+    pub fn value(&self, key: &str) -> f64 {
         self.samples.get(key).copied().unwrap_or_default()
     }
 
@@ -101,7 +101,7 @@ fn label_names(key: &str) -> Vec<String> {
     names
 }
 
-async fn scrape(process: &Process) -> Scrape {
+pub async fn scrape(process: &Process) -> Scrape {
     Scrape::parse(&process.scrape().await)
 }
 
