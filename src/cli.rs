@@ -200,7 +200,9 @@ fn docs(root: &Path, check: bool) -> Result<(), String> {
     let mut stale = Vec::new();
     for document in docgen::documents() {
         let path = root.join(document.path);
-        if std::fs::read_to_string(&path).is_ok_and(|old| old == document.text) {
+        let current = std::fs::read_to_string(&path).unwrap_or_default();
+        let wanted = document.apply(&current);
+        if current == wanted {
             continue;
         }
         if check {
@@ -211,7 +213,7 @@ fn docs(root: &Path, check: bool) -> Result<(), String> {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            std::fs::write(&path, &document.text)
+            std::fs::write(&path, &wanted)
         };
         write().map_err(|e| format!("can't write {}: {e}", path.display()))?;
     }

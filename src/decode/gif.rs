@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 
-use super::{LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader};
 use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
     format: ImageFormat::Gif,
-    operation: OPERATION,
-    load,
+    decoder: Decoder::Vips {
+        operation: OPERATION,
+        load,
+    },
 };
 
 /// The libvips operation.

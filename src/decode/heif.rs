@@ -2,22 +2,26 @@
 
 use bytes::Bytes;
 
-use super::{LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader};
 use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row of HEIC.
 pub const HEIC: Loader = Loader {
     format: ImageFormat::Heic,
-    operation: OPERATION,
-    load,
+    decoder: Decoder::Vips {
+        operation: OPERATION,
+        load,
+    },
 };
 
 /// The table row of AVIF.
 pub const AVIF: Loader = Loader {
     format: ImageFormat::Avif,
-    operation: OPERATION,
-    load,
+    decoder: Decoder::Vips {
+        operation: OPERATION,
+        load,
+    },
 };
 
 /// The libvips operation.

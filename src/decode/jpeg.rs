@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader};
 use crate::format::ImageFormat;
 use crate::geometry;
 use crate::vips::{self, Access, Image, Source, Value, calls};
@@ -10,8 +10,10 @@ use crate::vips::{self, Access, Image, Source, Value, calls};
 /// The table row.
 pub const LOADER: Loader = Loader {
     format: ImageFormat::Jpeg,
-    operation: OPERATION,
-    load,
+    decoder: Decoder::Vips {
+        operation: OPERATION,
+        load,
+    },
 };
 
 /// The libvips operation.

@@ -1,9 +1,12 @@
 //! Decoders: one file per input format, and the table of them.
 //!
-//! A loader is chosen by the sniffed format and called by name; libvips' own detection is never used.
+//! A loader is chosen by the sniffed format; libvips' loaders are called by name, its own detection is never used. What
+//! libvips has no loader for is decoded here.
 
+pub mod bmp;
 pub mod gif;
 pub mod heif;
+pub mod ico;
 pub mod jpeg;
 pub mod jxl;
 pub mod png;
@@ -13,7 +16,9 @@ pub mod webp;
 
 use bytes::Bytes;
 
+use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
+use crate::geometry::Size;
 use crate::vips::{self, Image};
 
 /// How to open a source.
@@ -36,10 +41,84 @@ pub struct LoadOptions {
 pub struct Loader {
     /// The format it reads.
     pub format: ImageFormat,
-    /// libvips operation that does the work.
-    pub operation: &'static str,
-    /// Opens the source; decoding happens when pixels are asked for.
-    pub load: fn(&Bytes, &LoadOptions) -> Result<Image, vips::Error>,
+    /// Who does the work.
+    pub decoder: Decoder,
+}
+
+/// Who decodes a format.
+#[derive(Debug)]
+pub enum Decoder {
+    /// libvips, a row at a time.
+    Vips {
+        /// Nickname of the operation.
+        operation: &'static str,
+        /// Opens the source; decoding happens when pixels are asked for.
+        load: fn(&Bytes, &LoadOptions) -> Result<Image, vips::Error>,
+    },
+    /// This folder, all pixels at once.
+    Own {
+        /// Reads the size without taking memory for pixels.
+        size: fn(&Bytes) -> Result<Size, DecodeError>,
+        /// Decodes the source. The size must have been checked before.
+        load: fn(&Bytes, &LoadOptions) -> Result<Image, DecodeError>,
+    },
+}
+
+impl Loader {
+    /// The size of a source that [`Loader::load`] decodes at once: whoever limits it has to ask before. `None` where
+    /// decoding waits until pixels are asked for.
+    ///
+    /// # Errors
+    ///
+    /// The header is broken, or of a kind that is not read.
+    pub fn size_before_decoding(&self, bytes: &Bytes) -> Result<Option<Size>, DecodeError> {
+        match self.decoder {
+            Decoder::Vips { .. } => Ok(None),
+            Decoder::Own { size, .. } => size(bytes).map(Some),
+        }
+    }
+
+    /// Opens the source.
+    ///
+    /// # Errors
+    ///
+    /// The source is broken, or of a kind that is not read.
+    pub fn load(&self, bytes: &Bytes, options: &LoadOptions) -> Result<Image, DecodeError> {
+        match self.decoder {
+            Decoder::Vips { load, .. } => Ok(load(bytes, options)?),
+            Decoder::Own { load, .. } => load(bytes, options),
+        }
+    }
+
+    fn is_available(&self) -> bool {
+        match self.decoder {
+            Decoder::Vips { operation, .. } => vips::has_operation(operation),
+            Decoder::Own { .. } => true,
+        }
+    }
+}
+
+/// Why a source cannot be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// libvips says why.
+    #[error(transparent)]
+    Vips(#[from] vips::Error),
+    /// A broken or unknown bitmap, on its own or in an icon.
+    #[error("bitmap: {0}")]
+    Bmp(#[from] bmp::BmpError),
+    /// A broken icon.
+    #[error("icon: {0}")]
+    Ico(#[from] ico::IcoError),
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Vips(error) => error.into(),
+            other => Self::new(Kind::BrokenImage, other.to_string()),
+        }
+    }
 }
 
 /// Every loader.
@@ -49,9 +128,11 @@ pub const LOADERS: &[Loader] = &[
     png::LOADER,
     webp::LOADER,
     gif::LOADER,
+    ico::LOADER,
     svg::LOADER,
     heif::HEIC,
     heif::AVIF,
+    bmp::LOADER,
     tiff::LOADER,
 ];
 
@@ -67,9 +148,9 @@ pub const OPERATIONS: &[&str] = &[
     tiff::OPERATION,
 ];
 
-/// The loader of a format, if this libvips has it.
+/// The loader of a format, if this build has it.
 pub fn loader(format: ImageFormat) -> Option<&'static Loader> {
     LOADERS
         .iter()
-        .find(|l| l.format == format && vips::has_operation(l.operation))
+        .find(|l| l.format == format && l.is_available())
 }

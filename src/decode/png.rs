@@ -2,21 +2,23 @@
 
 use bytes::Bytes;
 
-use super::{LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader};
 use crate::format::ImageFormat;
 use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
     format: ImageFormat::Png,
-    operation: OPERATION,
-    load,
+    decoder: Decoder::Vips {
+        operation: OPERATION,
+        load,
+    },
 };
 
 /// The libvips operation.
 pub const OPERATION: &str = "pngload_source";
 
-fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
+pub(super) fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     let unlimited = Value::Bool(options.png_unlimited);
     calls::load(
         OPERATION,

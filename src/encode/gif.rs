@@ -9,14 +9,17 @@ use crate::vips::{self, Image, Value, calls};
 /// The table row.
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Gif,
-    operation: "gifsave_target",
+    operation: Some(OPERATION),
     save,
 };
+
+/// The libvips operation.
+const OPERATION: &str = "gifsave_target";
 
 fn save(image: &Image, _options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
     let depth = match palette_depth(image) {
         depth @ 1..=8 => depth,
         _ => 8,
     };
-    calls::save(image, SAVER.operation, &[("bitdepth", Value::Int(depth))])
+    calls::save(image, OPERATION, &[("bitdepth", Value::Int(depth))])
 }

@@ -9,14 +9,17 @@ use crate::vips::{self, Image, Value, calls};
 /// The table row.
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Heic,
-    operation: "heifsave_target",
+    operation: Some(OPERATION),
     save,
 };
+
+/// The libvips operation.
+const OPERATION: &str = "heifsave_target";
 
 fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
     calls::save(
         image,
-        SAVER.operation,
+        OPERATION,
         &[
             ("Q", Value::Int(options.quality.into())),
             ("compression", Value::Str("hevc")),

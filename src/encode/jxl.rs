@@ -9,9 +9,12 @@ use crate::vips::{self, Image, Value, calls};
 /// The table row.
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Jxl,
-    operation: "jxlsave_target",
+    operation: Some(OPERATION),
     save,
 };
+
+/// The libvips operation.
+const OPERATION: &str = "jxlsave_target";
 
 /// libvips before 8.15.1 takes no smaller effort.
 const SMALLEST_OLD_EFFORT: u8 = 3;
@@ -25,7 +28,7 @@ fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> 
     };
     calls::save(
         image,
-        SAVER.operation,
+        OPERATION,
         &[
             ("Q", Value::Int(options.quality.into())),
             ("effort", Value::Int(effort.into())),

@@ -1,8 +1,10 @@
 //! Encoders: one file per output format, the table of savers, and the options that say how to encode.
 
 pub mod avif;
+pub mod bmp;
 pub mod gif;
 pub mod heic;
+pub mod ico;
 pub mod jpeg;
 pub mod jxl;
 pub mod options;
@@ -14,7 +16,7 @@ use bytes::Bytes;
 
 use crate::config::ProcessingConfig;
 use crate::format::ImageFormat;
-use crate::vips::{self, Image};
+use crate::vips::{self, BandFormat, Image, Interpretation, calls};
 
 pub use options::OutputOptions;
 
@@ -32,10 +34,16 @@ pub struct SaveOptions<'a> {
 pub struct Saver {
     /// The format it writes.
     pub format: ImageFormat,
-    /// libvips operation that does the work.
-    pub operation: &'static str,
+    /// libvips operation that it needs.
+    pub operation: Option<&'static str>,
     /// Evaluates the image and encodes it.
     pub save: fn(&Image, &SaveOptions<'_>) -> Result<Bytes, vips::Error>,
+}
+
+impl Saver {
+    fn is_available(&self) -> bool {
+        self.operation.is_none_or(vips::has_operation)
+    }
 }
 
 /// Every saver.
@@ -45,24 +53,23 @@ pub const SAVERS: &[Saver] = &[
     png::SAVER,
     webp::SAVER,
     gif::SAVER,
+    ico::SAVER,
     heic::SAVER,
     avif::SAVER,
+    bmp::SAVER,
     tiff::SAVER,
 ];
 
-/// The saver of a format, if this libvips has it.
+/// The saver of a format, if this build has it.
 pub fn saver(format: ImageFormat) -> Option<&'static Saver> {
     SAVERS
         .iter()
-        .find(|s| s.format == format && vips::has_operation(s.operation))
+        .find(|s| s.format == format && s.is_available())
 }
 
 /// The formats that this build can write.
 pub fn savable() -> impl Iterator<Item = ImageFormat> {
-    SAVERS
-        .iter()
-        .filter(|s| vips::has_operation(s.operation))
-        .map(|s| s.format)
+    SAVERS.iter().filter(|s| s.is_available()).map(|s| s.format)
 }
 
 /// Bits per palette entry that the source had, or 0 where it had no palette.
@@ -73,4 +80,19 @@ fn palette_depth(image: &Image) -> i32 {
         return image.int("bits-per-sample").unwrap_or(8);
     }
     image.int("palette-bit-depth").unwrap_or(0)
+}
+
+/// The image as 8-bit RGB or RGBA, for formats that hold nothing else.
+fn to_rgb(image: &Image) -> Result<Image, vips::Error> {
+    let mut rgb = image.clone();
+    if rgb.bands() < 3 || rgb.interpretation() != Interpretation::Srgb {
+        rgb = calls::colourspace(&rgb, Interpretation::Srgb, None)?;
+    }
+    if rgb.bands() > 4 {
+        rgb = calls::extract_band(&rgb, 0, 4)?;
+    }
+    if rgb.format() != BandFormat::Uchar {
+        rgb = calls::cast(&rgb, BandFormat::Uchar)?;
+    }
+    Ok(rgb)
 }

@@ -10,21 +10,24 @@ use crate::vips::{self, Image, Value, calls};
 /// The table row.
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Png,
-    operation: "pngsave_target",
+    operation: Some(OPERATION),
     save,
 };
+
+/// The libvips operation.
+const OPERATION: &str = "pngsave_target";
 
 fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> {
     let interlace = ("interlace", Value::Bool(options.config.png_interlaced));
     match palette_bits(palette_depth(image), options.config) {
         None => calls::save(
             image,
-            SAVER.operation,
+            OPERATION,
             &[("filter", Value::Str("all")), interlace],
         ),
         Some(bits) => calls::save(
             image,
-            SAVER.operation,
+            OPERATION,
             &[
                 ("filter", Value::Str("none")),
                 interlace,

@@ -4,6 +4,7 @@
 
 pub mod sniff;
 mod sniff_svg;
+pub mod xml;
 
 /// An image format that imgforge knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -17,7 +17,7 @@ pub mod watermark;
 use crate::args::{Canonical, Float, OptionDef};
 use crate::color::Rgb;
 use crate::geometry::Angle;
-use crate::vips::{self, Image, Interpretation, calls};
+use crate::vips::{self, Cancel, Image, Interpretation, calls};
 
 /// Everything a URL can say about one pipeline. Unset is the type's default; server defaults apply later.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,12 +155,14 @@ pub const EFFECTS: &[Effect] = &[blur::EFFECT, sharpen::EFFECT, pixelate::EFFECT
 /// Runs the filters that are on; `None` where none is.
 ///
 /// The image comes back in memory, in the interpretation and format of the conversion. Rule: `spec/pipeline.md` 6.9.
+/// All work of the filters is done in here, so `cancel` gets to know the images that it can be stopped by.
 ///
 /// # Errors
 /// Whatever libvips says.
 pub fn apply_effects(
     options: &PipelineOptions,
     image: &Image,
+    cancel: &Cancel,
 ) -> Result<Option<Image>, vips::Error> {
     let mut active = EFFECTS
         .iter()
@@ -194,6 +196,7 @@ pub fn apply_effects(
     if done.format() != format {
         done = calls::cast(&done, format)?;
     }
+    cancel.watch(&done);
     done.copy_memory().map(Some)
 }
 

@@ -1,11 +1,11 @@
 //! Opening the source: header, animation, thumbnail, limits.
 
 use super::{Job, Request};
-use crate::decode::{self, LoadOptions};
+use crate::decode::{self, LoadOptions, Loader};
 use crate::error::{Error, Kind};
 use crate::geometry::Size;
 use crate::plan::{self, ImageInfo};
-use crate::vips::{Cancel, Image};
+use crate::vips::{Cancel, Image, calls};
 
 /// An opened source.
 #[derive(Debug)]
@@ -16,8 +16,18 @@ pub(super) struct Header {
     pub(super) thumbnail: bool,
 }
 
+/// The size of a source that goes out as it came, within the limits.
+pub(super) fn size(job: &Job, request: &Request, cancel: &Cancel) -> Result<Size, Error> {
+    if let Some(size) = size_before_decoding(job, request)? {
+        return Ok(size);
+    }
+    let header = header(job, request, cancel)?;
+    check_limits(job, request, &header.image, false)
+}
+
 /// Opens the first page, or the embedded thumbnail where that is enforced.
 pub(super) fn header(job: &Job, request: &Request, cancel: &Cancel) -> Result<Header, Error> {
+    size_before_decoding(job, request)?;
     if request.enforce_thumbnail && job.source.format.info().thumbnail {
         let options = LoadOptions {
             thumbnail: true,
@@ -88,6 +98,18 @@ pub(super) fn thumbnail(job: &Job, cancel: &Cancel) -> Result<Image, Error> {
     )?)
 }
 
+/// Decodes the source and drops the pixels, to learn whether that fails.
+pub(super) fn decode_alone(job: &Job, cancel: &Cancel) -> Result<(), Error> {
+    let request = Request::new(job);
+    let header = header(job, &request, cancel)?;
+    let frames = frames(&header.image, request.max_animation_frames);
+    let image = reopen(job, header, frames, cancel)?.image;
+    let (width, height) = (image.width().into(), image.height().into());
+    // One pixel out of all of them reads everything and keeps nothing.
+    calls::shrink(&image, width, height)?.to_pixels()?;
+    Ok(())
+}
+
 fn still(image: &Image) -> Result<Image, Error> {
     Ok(image.edit(|metadata| {
         for field in ["delay", "loop", "page-height", "n-pages"] {
@@ -96,17 +118,40 @@ fn still(image: &Image) -> Result<Image, Error> {
     })?)
 }
 
+/// The size of a source whose decoder takes memory for all pixels, refused where that is above the limit: behind
+/// [`open`] it would be too late.
+fn size_before_decoding(job: &Job, request: &Request) -> Result<Option<Size>, Error> {
+    let Some(size) = loader(job)?.size_before_decoding(&job.source.bytes)? else {
+        return Ok(None);
+    };
+    let info = ImageInfo {
+        size,
+        orientation: 1,
+        format: Some(job.source.format),
+        frames: 1,
+    };
+    let limits = (
+        request.max_src_resolution,
+        request.max_animation_frame_resolution,
+    );
+    plan::load::check_limits(&info, limits.0, limits.1)?;
+    Ok(Some(size))
+}
+
 fn open(job: &Job, options: &LoadOptions, cancel: &Cancel) -> Result<Image, Error> {
+    let image = loader(job)?.load(&job.source.bytes, options)?;
+    cancel.watch(&image);
+    Ok(image)
+}
+
+fn loader(job: &Job) -> Result<&'static Loader, Error> {
     let format = job.source.format;
-    let loader = decode::loader(format).ok_or_else(|| {
+    decode::loader(format).ok_or_else(|| {
         Error::new(
             Kind::SourceFormatUnsupported,
             format!("Source image format is not supported: {format}"),
         )
-    })?;
-    let image = (loader.load)(&job.source.bytes, options)?;
-    cancel.watch(&image);
-    Ok(image)
+    })
 }
 
 fn options(job: &Job) -> LoadOptions {

@@ -4,12 +4,12 @@
 
 mod animation;
 mod colour;
-mod error;
 mod finish;
 mod load;
 mod metadata;
 mod pipeline;
 mod save;
+mod svg;
 mod watermark;
 
 use std::sync::Arc;
@@ -76,10 +76,17 @@ pub struct Processed {
 /// `cancel` was set.
 pub fn process(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
     let result = run(job, cancel);
-    if result.is_err() && cancel.is_cancelled() {
-        return Err(cancelled());
+    match result {
+        Err(_) if cancel.is_cancelled() => Err(cancelled()),
+        // libvips has one error buffer per process: a decoder's message may have gone to another job that failed at
+        // the same time. Whether the source is to blame is then asked of the source.
+        Err(error)
+            if error.kind() == Kind::Internal && load::decode_alone(job, cancel).is_err() =>
+        {
+            Err(Error::new(Kind::BrokenImage, error.to_string()))
+        }
+        result => result,
     }
-    result
 }
 
 fn cancelled() -> Error {
@@ -88,17 +95,17 @@ fn cancelled() -> Error {
 
 fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
     let request = Request::new(job);
-    let header = load::header(job, &request, cancel)?;
     if request.skips_processing(job) {
-        let size = load::check_limits(job, &request, &header.image, false)?;
+        let size = load::size(job, &request, cancel)?;
         return Ok(Processed {
-            bytes: job.source.bytes.clone(),
+            bytes: passed_through(job)?,
             format: job.source.format,
             source_size: size,
             result_size: size,
             skipped: true,
         });
     }
+    let header = load::header(job, &request, cancel)?;
     let frames = load::frames(&header.image, request.max_animation_frames);
     let format = output_format(job, &header.image, frames > 1)?;
     let animated = frames > 1 && format.info().animation;
@@ -127,6 +134,15 @@ fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
         result_size,
         skipped: false,
     })
+}
+
+/// The source as it goes out where nothing is done to it. Rule: `spec/formats.md` sections 7 and 8.
+fn passed_through(job: &Job) -> Result<Bytes, Error> {
+    let source = &job.source;
+    if source.format == ImageFormat::Svg && job.settings.processing.sanitize_svg {
+        return Ok(svg::sanitise(&source.bytes)?);
+    }
+    Ok(source.bytes.clone())
 }
 
 /// The format of the result. Rule: `spec/formats.md` section 6.

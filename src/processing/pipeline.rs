@@ -171,7 +171,9 @@ fn trim(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
         return Ok(());
     }
     colour_to_processing(context, state)?;
+    context.cancel.watch(&state.image);
     let image = state.image.copy_memory()?;
+    context.cancel.watch(&image);
     state.replace(ops::trim::apply(trim, &image)?);
     state.from_source = false;
     state.plan = context.plan(&state.image, false)?;
@@ -263,7 +265,7 @@ fn apply_crop(state: &mut State, crop: Crop) -> Result<(), Error> {
 
 /// Filters work on 8-bit sRGB, whatever the image is; `ops::EFFECTS` has their order.
 fn effects(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
-    if let Some(image) = ops::apply_effects(context.options(), &state.image)? {
+    if let Some(image) = ops::apply_effects(context.options(), &state.image, context.cancel)? {
         state.replace(image);
     }
     Ok(())

@@ -243,6 +243,18 @@ fn wrapped_pixels_live_as_long_as_what_is_made_of_them() {
     assert_eq!(receiver.try_recv(), Ok(()));
 }
 
+/// A CMYK picture without a profile gets libvips' own on the way to sRGB; it must live as long as the result.
+#[test]
+fn a_profile_that_libvips_adds_outlives_the_conversion() {
+    ready();
+    let image = picture(64, 64, 4);
+    let image = calls::copy_with_interpretation(&image, Interpretation::Cmyk).unwrap();
+    let mut image = calls::colourspace(&image, Interpretation::Srgb, None).unwrap();
+    let before = image.blob("icc-profile-data");
+    image = image.copy_memory().unwrap();
+    assert_eq!(image.blob("icc-profile-data"), before);
+}
+
 #[test]
 fn two_loads_of_one_source_do_not_disturb_each_other() {
     let source = Source::from_bytes(jpeg(300, 200));

@@ -5,6 +5,9 @@ Every picture is the same numbered grid, 96x64 with cells of 16 pixels, so that 
 cell (column, row) has the colour (40 * column + 20, 60 * row + 20, 128). `grid.png` has alpha: its right half is transparent
 by 50 %. `grid-o6.jpg` is `grid.jpg` with EXIF orientation 6. Beside each format lie two that cannot be decoded: `truncated.*`
 ends after half of its bytes, `broken.*` keeps its signature and header and has noise for the rest.
+
+`frames.gif` and `frames.webp` are animations of three frames of 32x24, red, green and blue, shown for 50, 100 and 150 ms,
+three times over.
 """
 import pathlib
 import random
@@ -21,6 +24,17 @@ def grid():
     column, row = (at[0] / CELL).floor(), (at[1] / CELL).floor()
     bands = [column * 40 + 20, row * 60 + 20, (column * 0) + 128]
     return bands[0].bandjoin(bands[1:]).cast("uchar").copy(interpretation="srgb")
+
+
+def frames():
+    colours = ([200, 0, 0], [0, 200, 0], [0, 0, 200])
+    plain = pyvips.Image.black(32, 24, bands=3)
+    stack = pyvips.Image.arrayjoin([plain + colour for colour in colours], across=1)
+    stack = stack.cast("uchar").copy(interpretation="srgb")
+    stack.set_type(pyvips.GValue.gint_type, "page-height", 24)
+    stack.set_type(pyvips.GValue.array_int_type, "delay", [50, 100, 150])
+    stack.set_type(pyvips.GValue.gint_type, "loop", 3)
+    return stack
 
 
 def turned(image):
@@ -43,6 +57,8 @@ def main():
         "grid.heic": rgb.heifsave_buffer(compression="hevc", Q=90, strip=True),
         "grid.tiff": rgb.tiffsave_buffer(compression="deflate", strip=True),
     }
+    files["frames.gif"] = frames().gifsave_buffer()
+    files["frames.webp"] = frames().webpsave_buffer(lossless=True)
     noise = random.Random(1)
     for name, data in list(files.items()):
         stem, _, ending = name.partition(".")

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::common::{Origin, Script, Server, pictures};
+use crate::common::server::image_path;
+use crate::common::{Origin, Process, Script, Server, client, pictures};
 
 const MEMORY: &[(&str, &str)] = &[
     ("IMGFORGE_CACHE_TYPE", "memory"),
@@ -19,7 +20,7 @@ async fn concurrently(server: &Server, count: usize, options: &str, source: &str
 }
 
 #[tokio::test]
-async fn fifty_identical_requests_are_one_download() {
+async fn two_hundred_identical_requests_are_one_download() {
     let origin = Origin::start().await;
     origin.on(
         "/a.png",
@@ -28,7 +29,7 @@ async fn fifty_identical_requests_are_one_download() {
     for env in [MEMORY, &[]] {
         let before = origin.asked("/a.png").len();
         let server = Server::start(env).await;
-        concurrently(&server, 50, "w:20", &origin.url("/a.png")).await;
+        concurrently(&server, 200, "w:20", &origin.url("/a.png")).await;
         assert_eq!(origin.asked("/a.png").len() - before, 1, "{env:?}");
     }
 }
@@ -145,4 +146,158 @@ async fn a_leader_that_fails_fails_nobody_for_ever() {
     );
     origin.on("/a.png", Script::image("grid.png"));
     concurrently(&server, 10, "", &source).await;
+}
+
+#[tokio::test]
+async fn an_answer_says_how_the_cache_took_part() {
+    let origin = Origin::start().await;
+    let slow = Script::image("grid.png").delay(Duration::from_millis(500));
+    origin
+        .on("/a.png", Script::image("grid.png"))
+        .on("/slow.png", slow);
+    let source = origin.url("/a.png");
+    let server = Server::start(MEMORY).await;
+    for (round, expected) in [(1, "imgforge; fwd=uri-miss; stored"), (2, "imgforge; hit")] {
+        let reply = server.image("w:20", &source).await;
+        assert_eq!(reply.header("cache-status"), Some(expected), "{round}");
+    }
+    for env in [MEMORY, &[]] {
+        let server = Server::start(env).await;
+        let slow = origin.url("/slow.png");
+        let replies = futures_util::future::join_all((0..5).map(|_| server.image("", &slow))).await;
+        let collapsed = replies.iter().filter(|reply| {
+            let status = reply.header("cache-status");
+            status == Some("imgforge; fwd=uri-miss; collapsed")
+        });
+        assert_eq!(collapsed.count(), 4, "{env:?}");
+    }
+    let without = Server::start(&[]).await;
+    let reply = without.image("w:20", &source).await;
+    assert_eq!(reply.header("cache-status"), None);
+}
+
+#[tokio::test]
+async fn conditions_are_answered_from_the_cache() {
+    let origin = Origin::start().await;
+    let date = "Wed, 01 Jan 2025 00:00:00 GMT";
+    let later = "Thu, 02 Jan 2025 00:00:00 GMT";
+    let earlier = "Tue, 31 Dec 2024 00:00:00 GMT";
+    origin.on(
+        "/a.png",
+        Script::image("grid.png")
+            .header("ETag", "\"v1\"")
+            .header("Last-Modified", date),
+    );
+    let server = Server::start(MEMORY).await;
+    let source = origin.url("/a.png");
+    let first = server.image("w:20", &source).await;
+    origin.on("/a.png", Script::status(500));
+    let target = image_path("w:20", &source);
+    let tag = "If-None-Match";
+    let since = "If-Modified-Since";
+    let cases: [(&[(&str, &str)], u16); 7] = [
+        (&[(tag, "\"v1\"")], 304),
+        (&[(tag, "W/\"v1\"")], 304),
+        (&[(tag, "\"v2\"")], 200),
+        (&[(since, date)], 304),
+        (&[(since, later)], 304),
+        (&[(since, earlier)], 200),
+        (&[(tag, "\"v2\""), (since, later)], 200),
+    ];
+    for (headers, status) in cases {
+        let reply = server.get_with(&target, headers).await;
+        assert_eq!(reply.status, status, "{headers:?}");
+        assert_eq!(reply.header("etag"), first.header("etag"), "{headers:?}");
+        assert_eq!(
+            reply.header("cache-status"),
+            Some("imgforge; hit"),
+            "{headers:?}"
+        );
+        let body: &[u8] = if status == 304 { b"" } else { &first.body };
+        assert_eq!(reply.body, body, "{headers:?}");
+    }
+    assert_eq!(origin.asked("/a.png").len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_condition_is_not_kept_for_others() {
+    let origin = Origin::start().await;
+    origin.on("/a.png", Script::status(304).header("ETag", "\"v1\""));
+    let server = Server::start(MEMORY).await;
+    let source = origin.url("/a.png");
+    let target = image_path("w:20", &source);
+    let condition = [("If-None-Match", "\"v1\"")];
+    assert_eq!(server.get_with(&target, &condition).await.status, 304);
+    origin.on("/a.png", Script::image("grid.png").header("ETag", "\"v2\""));
+    assert_eq!(server.get_with(&target, &condition).await.status, 200);
+    assert_eq!(server.get(&target).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_order_of_options_does_not_matter() {
+    let origin = Origin::start().await;
+    origin.on("/a.png", Script::image("grid.png"));
+    let server = Server::start(MEMORY).await;
+    let source = origin.url("/a.png");
+    for options in [
+        "w:20/h:10/rt:fill/q:80/bl:1",
+        "bl:1/q:80/rs:fill:20:10",
+        "rt:fill/bl:2/h:10/w:5/w:20/q:80/bl:1",
+        "q:80/size:20:10/blur:1.0/resizing_type:fill",
+    ] {
+        let reply = server.image(options, &source).await;
+        assert_eq!(reply.status, 200, "{options}");
+        assert_eq!(origin.asked("/a.png").len(), 1, "{options}");
+    }
+}
+
+#[tokio::test]
+async fn hits_and_misses_are_counted() {
+    let origin = Origin::start().await;
+    origin.on("/a.png", Script::image("grid.png"));
+    let process = Process::start(MEMORY).await;
+    let target = image_path("w:20", &origin.url("/a.png"));
+    for _ in 0..5 {
+        assert_eq!(process.get(&target).await.status, 200);
+    }
+    let missing = image_path("w:20", &origin.url("/missing.png"));
+    assert_eq!(process.get(&missing).await.status, 404);
+    let text = process.scrape().await;
+    for line in [
+        "cache_hits_total{cache_type=\"memory\"} 4",
+        "cache_misses_total{cache_type=\"memory\"} 2",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_cache_stays_small() {
+    let origin = Origin::start().await;
+    origin.otherwise(Script::file(pictures::noise_png(64, 64), "image/png"));
+    let env = [
+        ("IMGFORGE_CACHE_TYPE", "memory"),
+        ("IMGFORGE_CACHE_MEMORY_CAPACITY", "400K"),
+    ];
+    let server = Server::start(&env).await;
+    for number in 0..300 {
+        let source = origin.url(&format!("/{number}.png"));
+        assert_eq!(server.image("", &source).await.status, 200, "{number}");
+    }
+    let before = origin.order().len();
+    let last = server.image("", &origin.url("/299.png")).await;
+    assert_eq!(last.header("cache-status"), Some("imgforge; hit"));
+    let mut hits = 0;
+    for number in 0..300 {
+        let target = image_path("", &origin.url(&format!("/{number}.png")));
+        let reply = client::request(server.addr, "GET", &target, &[]).await;
+        hits += usize::from(reply.header("cache-status") == Some("imgforge; hit"));
+    }
+    // One result has about 2 kB, so that about half of them fit.
+    assert!(
+        (20..250).contains(&hits),
+        "{hits} hits of {} bytes",
+        last.body.len()
+    );
+    assert_eq!(origin.order().len() - before, 300 - hits);
 }

@@ -178,3 +178,49 @@ async fn a_stopped_server_refuses_connections() {
     server.stop().await;
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
+
+/// A job of many seconds whose time is spent within one libvips call.
+const LONG: &str = "rs:force:4000:4000/el:1/bl:60";
+
+/// Waits for the answer to an easy request, which needs the only worker, and says how long that took.
+async fn until_free(server: &Server, source: &str) -> Duration {
+    let started = Instant::now();
+    assert_eq!(server.image("w:10", source).await.status, 200);
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn a_running_job_ends_with_its_client() {
+    let origin = Origin::start().await;
+    origin
+        .on("/long.png", Script::image("grid.png"))
+        .on("/a.png", Script::image("grid.png"));
+    let server = Server::start(&[("IMGPROXY_WORKERS", "1"), ("IMGPROXY_TIMEOUT", "60")]).await;
+    let target = image_path(LONG, &origin.url("/long.png"));
+    for _ in 0..2 {
+        let before = origin.asked("/long.png").len();
+        let running = client::send(server.addr, "GET", &target, &[]).await;
+        eventually("the source was fetched", || {
+            origin.asked("/long.png").len() > before
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        drop(running);
+        let took = until_free(&server, &origin.url("/a.png")).await;
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_running_job_ends_at_its_deadline() {
+    let origin = Origin::start().await;
+    origin.otherwise(Script::image("grid.png"));
+    let server = Server::start(&[("IMGPROXY_WORKERS", "1"), ("IMGPROXY_TIMEOUT", "2")]).await;
+    let started = Instant::now();
+    let reply = server.image(LONG, &origin.url("/long.png")).await;
+    let took = started.elapsed();
+    assert_eq!((reply.status, reply.text().as_str()), (503, "Timeout"));
+    assert!((1900..2900).contains(&took.as_millis()), "{took:?}");
+    let took = until_free(&server, &origin.url("/a.png")).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::server::image_path;
-use crate::common::{Origin, Script, Server, client, eventually, pictures};
+use crate::common::{Origin, Script, Server, pictures};
 
 #[tokio::test]
 async fn too_many_pixels_are_refused() {
@@ -137,69 +136,6 @@ async fn allowed_options_are_allowed_by_the_name_that_was_used() {
             "{options}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_full_queue_answers_at_once() {
-    let origin = Origin::start().await;
-    origin
-        .on(
-            "/slow.png",
-            Script::image("grid.png").delay(Duration::from_secs(2)),
-        )
-        .on(
-            "/slow2.png",
-            Script::image("grid.png").delay(Duration::from_millis(10)),
-        )
-        .on("/a.png", Script::image("grid.png"));
-    let env = [
-        ("IMGPROXY_WORKERS", "1"),
-        ("IMGPROXY_REQUESTS_QUEUE_SIZE", "1"),
-    ];
-    let server = Server::start(&env).await;
-    let mut running = client::send(
-        server.addr,
-        "GET",
-        &image_path("w:10", &origin.url("/slow.png")),
-        &[],
-    )
-    .await;
-    eventually("the first request is being worked on", || {
-        origin.connections() == 1
-    })
-    .await;
-    let mut waiting = client::send(
-        server.addr,
-        "GET",
-        &image_path("w:11", &origin.url("/slow2.png")),
-        &[],
-    )
-    .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-
-    let started = Instant::now();
-    let refused = server.image("w:12", &origin.url("/a.png")).await;
-    assert_eq!(
-        (refused.status, refused.text().as_str()),
-        (429, "Too many requests")
-    );
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        started.elapsed()
-    );
-    assert_eq!(
-        server.get("/health").await.status,
-        200,
-        "health needs no worker"
-    );
-
-    assert_eq!(client::read(&mut running, "GET").await.status, 200);
-    assert_eq!(client::read(&mut waiting, "GET").await.status, 200);
-    assert_eq!(
-        server.image("w:12", &origin.url("/a.png")).await.status,
-        200
-    );
 }
 
 #[tokio::test]

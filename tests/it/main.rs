@@ -15,18 +15,25 @@
 
 mod common;
 
+mod animation;
+mod bitmaps;
 mod cache;
 mod cancellation;
 mod formats;
+mod fuzz;
 mod harness;
+mod hostile;
 mod limits;
 mod metrics;
 mod metrics_cases;
 mod options_matrix;
 mod pixels;
 mod process;
+mod queue;
 mod routes;
 mod security;
 mod signatures;
 mod signing;
 mod sources;
+mod svg;
+mod watermark;

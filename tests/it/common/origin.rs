@@ -211,6 +211,12 @@ impl Origin {
             .collect()
     }
 
+    /// The paths of all requests so far, in order.
+    pub fn order(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.asked.iter().map(|asked| asked.path.clone()).collect()
+    }
+
     /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.state.lock().unwrap().connections

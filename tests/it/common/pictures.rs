@@ -110,6 +110,78 @@ pub fn facts(bytes: &[u8]) -> (&'static str, u32, u32) {
     }
 }
 
+/// An animated picture by its own bytes.
+#[derive(Debug, Default, PartialEq)]
+pub struct Animation {
+    /// Milliseconds that each frame is shown.
+    pub delays: Vec<u32>,
+    /// How often the animation runs; 0 is for ever.
+    pub loops: Option<u32>,
+}
+
+/// The frames of a GIF or a WebP; a picture without an animation has none.
+pub fn animation(bytes: &[u8]) -> Animation {
+    if bytes.starts_with(b"GIF8") {
+        gif_animation(bytes)
+    } else {
+        webp_animation(bytes)
+    }
+}
+
+fn gif_animation(bytes: &[u8]) -> Animation {
+    let table = |flags: u8| {
+        if flags & 0x80 == 0 {
+            0
+        } else {
+            3 << ((flags & 7) + 1)
+        }
+    };
+    let le16 = |at: usize| u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let skip_blocks = |mut at: usize| {
+        while bytes[at] != 0 {
+            at += usize::from(bytes[at]) + 1;
+        }
+        at + 1
+    };
+    let mut found = Animation::default();
+    let (mut at, mut delay) = (13 + table(bytes[10]), None);
+    loop {
+        at = match bytes[at] {
+            0x21 => {
+                match bytes[at + 1] {
+                    0xf9 => delay = Some(le16(at + 4) * 10),
+                    // The Netscape block stores the repetitions after the first run.
+                    0xff if &bytes[at + 3..at + 11] == b"NETSCAPE" => {
+                        found.loops = Some(le16(at + 16));
+                    }
+                    _ => {}
+                }
+                skip_blocks(at + 2)
+            }
+            0x2c => {
+                found.delays.extend(delay.take());
+                skip_blocks(at + 10 + table(bytes[at + 9]) + 1)
+            }
+            _ => return found,
+        };
+    }
+}
+
+fn webp_animation(bytes: &[u8]) -> Animation {
+    let le32 = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let mut found = Animation::default();
+    let mut at = 12;
+    while at + 8 <= bytes.len() {
+        match &bytes[at..at + 4] {
+            b"ANIM" => found.loops = Some(le32(at + 12) & 0xffff_u32),
+            b"ANMF" => found.delays.push(le32(at + 20) & 0xff_ffff),
+            _ => {}
+        }
+        at += 8 + (le32(at + 4) as usize).next_multiple_of(2);
+    }
+    found
+}
+
 /// Where the first start-of-frame marker of a JPEG stands.
 fn jpeg_frame(bytes: &[u8]) -> usize {
     let mut at = 2;

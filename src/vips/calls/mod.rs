@@ -2,12 +2,16 @@
 //!
 //! Every function returns an error if libvips refuses; most work happens later, when the result is saved.
 
+mod colour;
+
 use bytes::Bytes;
 
 use super::{
     Access, Angle, BandFormat, Built, Direction, Error, Extend, Image, Interpretation, Kernel,
-    Operation, Pcs, Source, Target, Value, version,
+    Operation, Source, Target, Value, version,
 };
+
+pub use colour::{IccTransform, colourspace, icc_export, icc_import, icc_transform};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -156,20 +160,6 @@ pub fn cast(image: &Image, format: BandFormat) -> Result<Image> {
     out(&on("cast", image)?.set("format", format)?.run()?)
 }
 
-/// Converts to another space, by default from the one that the image is guessed to have.
-pub fn colourspace(
-    image: &Image,
-    space: Interpretation,
-    source_space: Option<Interpretation>,
-) -> Result<Image> {
-    let operation = on("colourspace", image)?.set("space", space)?;
-    let operation = match source_space {
-        Some(space) => operation.set("source-space", space)?,
-        None => operation,
-    };
-    out(&operation.run()?)
-}
-
 /// The same pixels with another meaning.
 pub fn copy_with_interpretation(image: &Image, interpretation: Interpretation) -> Result<Image> {
     out(&on("copy", image)?
@@ -274,71 +264,6 @@ pub fn getpoint(image: &Image, x: i32, y: i32) -> Result<Vec<f64>> {
     built.doubles("out-array")
 }
 
-/// Converts from a profile to the connection space. `embedded` prefers the image's own profile over `input_profile`,
-/// which is the name of a built-in profile or a path.
-pub fn icc_import(
-    image: &Image,
-    pcs: Pcs,
-    embedded: bool,
-    input_profile: Option<&str>,
-) -> Result<Image> {
-    let operation = on("icc_import", image)?
-        .set("pcs", pcs)?
-        .set("embedded", embedded)?;
-    let operation = match input_profile {
-        Some(profile) => operation.set("input-profile", profile)?,
-        None => operation,
-    };
-    out(&operation.run()?)
-}
-
-/// Converts from the connection space to a profile: the image's own unless a name or path is given. `depth` is 8 or 16
-/// bits.
-pub fn icc_export(
-    image: &Image,
-    pcs: Pcs,
-    depth: i32,
-    output_profile: Option<&str>,
-) -> Result<Image> {
-    let operation = on("icc_export", image)?
-        .set("pcs", pcs)?
-        .set("depth", depth)?;
-    let operation = match output_profile {
-        Some(profile) => operation.set("output-profile", profile)?,
-        None => operation,
-    };
-    out(&operation.run()?)
-}
-
-/// How [`icc_transform`] works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IccTransform<'a> {
-    /// Name of a built-in profile (`srgb`, `cmyk`, `p3`, and `sgrey` from 8.14.3) or a path.
-    pub output_profile: &'a str,
-    /// Whether the image's own profile comes before `input_profile`.
-    pub embedded: bool,
-    /// Name or path of the profile for images without one.
-    pub input_profile: Option<&'a str>,
-    /// The connection space.
-    pub pcs: Pcs,
-    /// Bits of the result, 8 or 16.
-    pub depth: i32,
-}
-
-/// Converts from one profile to another.
-pub fn icc_transform(image: &Image, transform: IccTransform<'_>) -> Result<Image> {
-    let operation = on("icc_transform", image)?
-        .set("output-profile", transform.output_profile)?
-        .set("embedded", transform.embedded)?
-        .set("pcs", transform.pcs)?
-        .set("depth", transform.depth)?;
-    let operation = match transform.input_profile {
-        Some(profile) => operation.set("input-profile", profile)?,
-        None => operation,
-    };
-    out(&operation.run()?)
-}
-
 /// Blends `overlay` over `base` at an offset that may be negative.
 pub fn composite2(
     base: &Image,
@@ -392,6 +317,7 @@ fn out(built: &Built) -> Result<Image> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pcs;
     use super::super::features::has_operation;
     use super::super::stress::{jpeg, picture, ready};
     use super::*;

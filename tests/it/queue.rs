@@ -1,0 +1,104 @@
+//! Workers and the queue in front of them, over real connections.
+
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use crate::common::server::image_path;
+use crate::common::{Origin, Script, Server, client, eventually};
+
+async fn send(server: &Server, source: &str) -> TcpStream {
+    client::send(server.addr, "GET", &image_path("w:10", source), &[]).await
+}
+
+#[tokio::test]
+async fn a_full_queue_answers_at_once() {
+    let origin = Origin::start().await;
+    let slow = Script::image("grid.png").delay(Duration::from_secs(2));
+    origin
+        .on("/slow.png", slow)
+        .on("/waiting.png", Script::image("grid.png"))
+        .on("/refused.png", Script::image("grid.png"));
+    let env = [
+        ("IMGPROXY_WORKERS", "1"),
+        ("IMGPROXY_REQUESTS_QUEUE_SIZE", "1"),
+    ];
+    let server = Server::start(&env).await;
+    let mut running = send(&server, &origin.url("/slow.png")).await;
+    eventually("the first request is being worked on", || {
+        origin.connections() == 1
+    })
+    .await;
+    let mut waiting = send(&server, &origin.url("/waiting.png")).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    let started = Instant::now();
+    let refused = server.image("w:10", &origin.url("/refused.png")).await;
+    assert_eq!(
+        (refused.status, refused.text().as_str()),
+        (429, "Too many requests")
+    );
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(origin.asked("/refused.png").len(), 0);
+    assert_eq!(
+        server.get("/health").await.status,
+        200,
+        "health needs no worker"
+    );
+    let raw = server.image("raw:1", &origin.url("/refused.png")).await;
+    assert_eq!(raw.status, 200, "a raw stream needs no worker");
+
+    assert_eq!(client::read(&mut running, "GET").await.status, 200);
+    assert_eq!(client::read(&mut waiting, "GET").await.status, 200);
+    let later = server.image("w:10", &origin.url("/refused.png")).await;
+    assert_eq!(later.status, 200);
+}
+
+#[tokio::test]
+async fn the_queue_serves_in_the_order_of_arrival() {
+    let origin = Origin::start().await;
+    let slow = Script::image("grid.png").delay(Duration::from_millis(700));
+    origin
+        .on("/0.png", slow)
+        .otherwise(Script::image("grid.png"));
+    let server = Server::start(&[("IMGPROXY_WORKERS", "1")]).await;
+    let mut all = Vec::new();
+    for number in 0..8 {
+        all.push(send(&server, &origin.url(&format!("/{number}.png"))).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for stream in &mut all {
+        assert_eq!(client::read(stream, "GET").await.status, 200);
+    }
+    let expected: Vec<String> = (0..8).map(|number| format!("/{number}.png")).collect();
+    assert_eq!(origin.order(), expected);
+}
+
+#[tokio::test]
+async fn who_leaves_the_queue_makes_room() {
+    let origin = Origin::start().await;
+    let slow = Script::image("grid.png").delay(Duration::from_secs(2));
+    origin
+        .on("/slow.png", slow)
+        .otherwise(Script::image("grid.png"));
+    let env = [
+        ("IMGPROXY_WORKERS", "1"),
+        ("IMGPROXY_REQUESTS_QUEUE_SIZE", "1"),
+    ];
+    let server = Server::start(&env).await;
+    let mut running = send(&server, &origin.url("/slow.png")).await;
+    eventually("the first request is being worked on", || {
+        origin.connections() == 1
+    })
+    .await;
+    let leaving = send(&server, &origin.url("/leaving.png")).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(leaving);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let next = server.image("w:10", &origin.url("/next.png")).await;
+    assert_eq!(next.status, 200);
+    assert_eq!(client::read(&mut running, "GET").await.status, 200);
+    assert_eq!(origin.order(), ["/slow.png", "/next.png"]);
+}
