@@ -132,7 +132,7 @@ fn candidates(network: Network, address: &str) -> Result<Vec<SocketAddr>, BindEr
     let (host, port) = address.rsplit_once(':').unwrap_or(("", address));
     // Nothing behind the colon is any free port; an IPv6 address needs brackets to be told from its port.
     let port: u16 = match port {
-        "" => 0,
+        "" if address.ends_with(':') => 0,
         port => port.parse().map_err(|_| invalid())?,
     };
     if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
@@ -217,13 +217,14 @@ mod tests {
             (Network::Tcp6, ":8080", "[::]:8080"),
             (Network::Tcp, "127.0.0.1:1", "127.0.0.1:1"),
             (Network::Tcp, "[::1]:1", "[::1]:1"),
+            (Network::Tcp4, ":", "0.0.0.0:0"),
         ];
         for (network, address, expected) in rows {
             let found = candidates(network, address).unwrap();
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();
             assert_eq!(found.join(" "), expected, "{address}");
         }
-        for address in ["", ":", "localhost", "a:b", ":70000"] {
+        for address in ["", "localhost", "a:b", ":70000", "::1:8080"] {
             assert!(candidates(Network::Tcp, address).is_err(), "{address:?}");
         }
     }
