@@ -5,28 +5,19 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use imgforge::config::UrlConfig;
+use imgforge::config::{Config, UrlConfig};
 use imgforge::options::{ClientFeatures, Parser};
 
 const NOW: i64 = 1_700_000_000;
 
 fn config() -> UrlConfig {
     UrlConfig {
-        keys: Vec::new(),
-        signature_size: 32,
-        trusted_signatures: Vec::new(),
-        arguments_separator: ":".to_owned(),
-        base_url: String::new(),
-        url_replacements: Vec::new(),
-        base64_url_includes_filename: false,
         allowed_sources: vec!["http://example.com/".to_owned()],
-        allowed_processing_options: Vec::new(),
-        allow_security_options: false,
         presets: vec![
             "thumb=rs:fill:60:40/g:no".to_owned(),
             "nest=pr:thumb/bl:1".to_owned(),
         ],
-        only_presets: false,
+        ..Config::from_pairs(&[]).unwrap().url
     }
 }
 

@@ -5,8 +5,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use imgforge::config::UrlConfig;
 use imgforge::config::url::KeyPair;
+use imgforge::config::{Config, UrlConfig};
 use imgforge::url::path::split;
 use imgforge::url::signature::{Verifier, sign};
 use imgforge::url::source_url;
@@ -34,17 +34,7 @@ fn config(pairs: usize) -> UrlConfig {
     keys.push(pair);
     UrlConfig {
         keys,
-        signature_size: 32,
-        trusted_signatures: Vec::new(),
-        arguments_separator: ":".to_owned(),
-        base_url: String::new(),
-        url_replacements: Vec::new(),
-        base64_url_includes_filename: false,
-        allowed_sources: Vec::new(),
-        allowed_processing_options: Vec::new(),
-        allow_security_options: false,
-        presets: Vec::new(),
-        only_presets: false,
+        ..Config::from_pairs(&[]).unwrap().url
     }
 }
 

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Decoder, LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader, open};
 use crate::format::ImageFormat;
-use crate::vips::{self, Access, Image, Source, Value, calls};
+use crate::vips::{self, Image, Value};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
@@ -19,10 +19,9 @@ pub const LOADER: Loader = Loader {
 pub const OPERATION: &str = "gifload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
-    calls::load(
+    open(
         OPERATION,
-        &Source::from_bytes(bytes.clone()),
-        Access::Sequential,
+        bytes,
         &[("page", Value::Int(0)), ("n", Value::Int(options.pages))],
     )
 }

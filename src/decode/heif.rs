@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Decoder, LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader, open};
 use crate::format::ImageFormat;
-use crate::vips::{self, Access, Image, Source, Value, calls};
+use crate::vips::{self, Image, Value};
 
 /// The table row of HEIC.
 pub const HEIC: Loader = Loader {
@@ -29,10 +29,5 @@ pub const OPERATION: &str = "heifload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     let thumbnail = Value::Bool(options.thumbnail);
-    calls::load(
-        OPERATION,
-        &Source::from_bytes(bytes.clone()),
-        Access::Sequential,
-        &[("thumbnail", thumbnail)],
-    )
+    open(OPERATION, bytes, &[("thumbnail", thumbnail)])
 }

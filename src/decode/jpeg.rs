@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Decoder, LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader, open};
 use crate::format::ImageFormat;
 use crate::geometry;
-use crate::vips::{self, Access, Image, Source, Value, calls};
+use crate::vips::{self, Image, Value};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
@@ -21,10 +21,5 @@ pub const OPERATION: &str = "jpegload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     let shrink = geometry::int32(options.shrink);
-    calls::load(
-        OPERATION,
-        &Source::from_bytes(bytes.clone()),
-        Access::Sequential,
-        &[("shrink", Value::Int(shrink))],
-    )
+    open(OPERATION, bytes, &[("shrink", Value::Int(shrink))])
 }

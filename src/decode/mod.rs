@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
-use crate::vips::{self, Image};
+use crate::vips::{self, Access, Image, Source, Value, calls};
 
 /// How to open a source.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,6 +96,16 @@ impl Loader {
             Decoder::Own { .. } => true,
         }
     }
+}
+
+/// Opens the source with a libvips loader, to be read once from top to bottom.
+fn open(
+    operation: &str,
+    bytes: &Bytes,
+    arguments: &[(&str, Value<'_>)],
+) -> Result<Image, vips::Error> {
+    let source = Source::from_bytes(bytes.clone());
+    calls::load(operation, &source, Access::Sequential, arguments)
 }
 
 /// Why a source cannot be opened.

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Decoder, LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader, open};
 use crate::format::ImageFormat;
-use crate::vips::{self, Access, Image, Source, Value, calls};
+use crate::vips::{self, Image, Value};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
@@ -20,10 +20,5 @@ pub const OPERATION: &str = "pngload_source";
 
 pub(super) fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     let unlimited = Value::Bool(options.png_unlimited);
-    calls::load(
-        OPERATION,
-        &Source::from_bytes(bytes.clone()),
-        Access::Sequential,
-        &[("unlimited", unlimited)],
-    )
+    open(OPERATION, bytes, &[("unlimited", unlimited)])
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Decoder, LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader, open};
 use crate::format::ImageFormat;
-use crate::vips::{self, Access, Image, Source, Value, calls};
+use crate::vips::{self, Image, Value};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
@@ -19,10 +19,9 @@ pub const LOADER: Loader = Loader {
 pub const OPERATION: &str = "webpload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
-    calls::load(
+    open(
         OPERATION,
-        &Source::from_bytes(bytes.clone()),
-        Access::Sequential,
+        bytes,
         &[
             ("scale", Value::Double(1.0 / options.shrink)),
             ("page", Value::Int(0)),

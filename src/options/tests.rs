@@ -1,6 +1,6 @@
 //! The rules of `spec/url.md` and `spec/options.md`, as tables.
 
-use crate::config::UrlConfig;
+use crate::config::{Config, UrlConfig};
 use crate::error::Error;
 use crate::format::ImageFormat;
 use crate::url::path::split;
@@ -12,20 +12,7 @@ use super::{ClientFeatures, Options, ParsedRequest, Parser};
 pub(super) const NOW: i64 = 1_700_000_000;
 
 pub(super) fn config() -> UrlConfig {
-    UrlConfig {
-        keys: Vec::new(),
-        signature_size: 32,
-        trusted_signatures: Vec::new(),
-        arguments_separator: ":".to_owned(),
-        base_url: String::new(),
-        url_replacements: Vec::new(),
-        base64_url_includes_filename: false,
-        allowed_sources: Vec::new(),
-        allowed_processing_options: Vec::new(),
-        allow_security_options: false,
-        presets: Vec::new(),
-        only_presets: false,
-    }
+    Config::from_pairs(&[]).unwrap().url
 }
 
 fn texts(texts: &[&str]) -> Vec<String> {

@@ -11,6 +11,21 @@ async fn send(server: &Server, source: &str) -> TcpStream {
     client::send(server.addr, "GET", &image_path("w:10", source), &[]).await
 }
 
+/// A server with one worker, busy with `/slow.png`, and room for one more request; the connection of the first.
+async fn busy(origin: &Origin) -> (Server, TcpStream) {
+    let env = [
+        ("IMGPROXY_WORKERS", "1"),
+        ("IMGPROXY_REQUESTS_QUEUE_SIZE", "1"),
+    ];
+    let server = Server::start(&env).await;
+    let running = send(&server, &origin.url("/slow.png")).await;
+    eventually("the first request is being worked on", || {
+        origin.connections() == 1
+    })
+    .await;
+    (server, running)
+}
+
 #[tokio::test]
 async fn a_full_queue_answers_at_once() {
     let origin = Origin::start().await;
@@ -19,16 +34,7 @@ async fn a_full_queue_answers_at_once() {
         .on("/slow.png", slow)
         .on("/waiting.png", Script::image("grid.png"))
         .on("/refused.png", Script::image("grid.png"));
-    let env = [
-        ("IMGPROXY_WORKERS", "1"),
-        ("IMGPROXY_REQUESTS_QUEUE_SIZE", "1"),
-    ];
-    let server = Server::start(&env).await;
-    let mut running = send(&server, &origin.url("/slow.png")).await;
-    eventually("the first request is being worked on", || {
-        origin.connections() == 1
-    })
-    .await;
+    let (server, mut running) = busy(&origin).await;
     let mut waiting = send(&server, &origin.url("/waiting.png")).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
 
@@ -83,16 +89,7 @@ async fn who_leaves_the_queue_makes_room() {
     origin
         .on("/slow.png", slow)
         .otherwise(Script::image("grid.png"));
-    let env = [
-        ("IMGPROXY_WORKERS", "1"),
-        ("IMGPROXY_REQUESTS_QUEUE_SIZE", "1"),
-    ];
-    let server = Server::start(&env).await;
-    let mut running = send(&server, &origin.url("/slow.png")).await;
-    eventually("the first request is being worked on", || {
-        origin.connections() == 1
-    })
-    .await;
+    let (server, mut running) = busy(&origin).await;
     let leaving = send(&server, &origin.url("/leaving.png")).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(leaving);

@@ -4,9 +4,9 @@ mod units;
 
 use bytes::Bytes;
 
-use super::{Decoder, LoadOptions, Loader};
+use super::{Decoder, LoadOptions, Loader, open};
 use crate::format::ImageFormat;
-use crate::vips::{self, Access, Image, Source, Value, calls};
+use crate::vips::{self, Image, Value};
 
 /// The table row.
 pub const LOADER: Loader = Loader {
@@ -34,10 +34,9 @@ fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
         None
     };
     let scale = (1.0 / options.shrink * 72.0 / 96.0).max(SMALLEST_SCALE);
-    calls::load(
+    open(
         OPERATION,
-        &Source::from_bytes(corrected.unwrap_or_else(|| bytes.clone())),
-        Access::Sequential,
+        corrected.as_ref().unwrap_or(bytes),
         &[
             ("dpi", Value::Double(96.0)),
             ("scale", Value::Double(scale)),
