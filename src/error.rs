@@ -209,6 +209,7 @@ pub struct Error {
     kind: Kind,
     detail: String,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    retry_after: Option<u32>,
 }
 
 impl Error {
@@ -218,6 +219,7 @@ impl Error {
             kind,
             detail: detail.into(),
             source: None,
+            retry_after: None,
         }
     }
 
@@ -226,6 +228,18 @@ impl Error {
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
+    }
+
+    /// The same error with whole seconds after which the request may be sent again.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// `Retry-After` in seconds; `None` where waiting does not help.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
     }
 
     /// The row of the error table.

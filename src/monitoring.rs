@@ -18,7 +18,9 @@ use crate::error::Category;
 use crate::format::ImageFormat;
 use series::Series;
 
-pub use labels::{AuxiliaryKind, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
+pub use labels::{
+    AuxiliaryKind, CacheKind, FetchOutcome, Phase, Reason, Route, Scheme, Span, Verb,
+};
 pub use process::PROCESS_METRICS;
 pub use table::{Buckets, METRICS, Metric, MetricKind};
 
@@ -220,8 +222,23 @@ pub fn response_bytes(bytes: u64) {
     with(|s| s.response_bytes.increment(bytes));
 }
 
-/// Sets where the number of requests that wait for a worker comes from.
-pub fn set_queue_probe(probe: impl Fn() -> u64 + Send + 'static) {
+/// Who waits for what at scrape time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueueState {
+    /// Requests that wait for a worker.
+    pub worker: u64,
+    /// Downloads that wait for their host.
+    pub host: u64,
+    /// Downloads that wait for memory.
+    pub memory: u64,
+    /// Downloads that have had to wait for their host since the start.
+    pub delayed: u64,
+    /// Bytes of sources in memory.
+    pub source_bytes: u64,
+}
+
+/// Sets where the gauges of the queue come from.
+pub fn set_queue_probe(probe: impl Fn() -> QueueState + Send + 'static) {
     *QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(probe));
 }
 
@@ -270,7 +287,7 @@ fn with(record: impl FnOnce(&Series)) {
 }
 
 type VipsProbe = fn() -> (u64, u64, u64);
-type QueueProbe = Box<dyn Fn() -> u64 + Send>;
+type QueueProbe = Box<dyn Fn() -> QueueState + Send>;
 type CacheProbe = (CacheKind, Box<dyn Fn() -> CacheState + Send>);
 
 static SERIES: OnceLock<Series> = OnceLock::new();

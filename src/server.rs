@@ -19,13 +19,14 @@ use crate::config::{Config, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
 use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
-use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
+use crate::monitoring::{self, CacheKind, CacheState, Facts, QueueState, Scheme};
 use crate::options::Parser;
 use crate::service::Images;
 use crate::service::assets::Assets;
-use crate::service::image::{ImageService, Parts, run_job};
+use crate::service::downloads::Downloads;
+use crate::service::image::{ImageService, ImageWorkers, Parts, run_job};
 use crate::service::workers::Workers;
-use crate::source::Sources;
+use crate::source::{Memory, Sources};
 use crate::url::signature::Verifier;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
@@ -83,8 +84,9 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         });
     }
     let workers = Workers::start(&config.workers, |job, cancel| run_job(&job, cancel))?;
-    let queue = workers.clone();
-    monitoring::set_queue_probe(move || queue.waiting() as u64);
+    let downloads = Downloads::new(config.workers.max_downloads_per_host);
+    let memory = Memory::new(config.workers.max_source_memory);
+    watch_queue(&workers, &downloads, &memory);
     let facts = Facts {
         formats: savable,
         caches: if cache_is_on {
@@ -100,6 +102,8 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         verifier: Verifier::new(&config.url),
         parser,
         sources,
+        downloads,
+        memory,
         assets,
         assets_config: config.assets.clone(),
         cache,
@@ -113,6 +117,18 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         health: Arc::new(vips_works),
         facts,
     })
+}
+
+/// Lets a scrape see who waits for what.
+fn watch_queue(workers: &ImageWorkers, downloads: &Downloads, memory: &Memory) {
+    let (workers, downloads, memory) = (workers.clone(), downloads.clone(), memory.clone());
+    monitoring::set_queue_probe(move || QueueState {
+        worker: workers.waiting() as u64,
+        host: downloads.waiting(),
+        memory: memory.waiting(),
+        delayed: downloads.delayed(),
+        source_bytes: memory.held(),
+    });
 }
 
 fn schemes(config: &Config) -> Vec<Scheme> {

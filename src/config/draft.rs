@@ -27,6 +27,8 @@ pub(super) struct Draft {
     pub(super) graceful_stop_timeout: Option<Duration>,
     /// `WORKERS`.
     pub(super) workers: Option<usize>,
+    /// `MAX_DOWNLOADS_PER_HOST`.
+    pub(super) max_downloads_per_host: Option<usize>,
     /// `AWS_LAMBDA_FUNCTION_NAME` is set.
     pub(super) lambda: bool,
     /// `LOG_FORMAT`.

@@ -13,6 +13,10 @@ pub struct WorkersConfig {
     pub workers: usize,
     /// `REQUESTS_QUEUE_SIZE`: waiting requests beyond the running ones; 0 is unlimited.
     pub queue_size: usize,
+    /// `MAX_DOWNLOADS_PER_HOST`: downloads from one host at the same time; 0 is unlimited.
+    pub max_downloads_per_host: usize,
+    /// `MAX_SOURCE_MEMORY`: bytes of sources in memory; 0 is unlimited.
+    pub max_source_memory: u64,
 }
 
 pub(super) const VARS: &[Var] = &[
@@ -20,7 +24,8 @@ pub(super) const VARS: &[Var] = &[
         "WORKERS",
         "",
         INT,
-        "How many images are processed at the same time. Not read inside AWS Lambda, where it is 1.",
+        "How many images are processed at the same time. Downloads do not count. Not read inside AWS Lambda, where it is \
+         1.",
         |d, v| positive(v).map(|n| d.workers = Some(n)),
     )
     .computed("twice the number of available CPUs", |c| {
@@ -31,10 +36,33 @@ pub(super) const VARS: &[Var] = &[
         "REQUESTS_QUEUE_SIZE",
         "0",
         INT,
-        "How many requests may wait for a worker; further ones are answered 429. 0 is unlimited. Not read inside AWS \
-         Lambda.",
+        "How many requests there may be beyond the number of workers, downloading or waiting; further ones are answered \
+         429. 0 is unlimited. Not read inside AWS Lambda.",
         |d, v| non_negative(v).map(|n| d.config.workers.queue_size = n),
     ),
+    Var::new(
+        "MAX_DOWNLOADS_PER_HOST",
+        "",
+        INT,
+        "How many sources are downloaded at the same time from one host (name and port; the bucket of an object store); \
+         further ones wait for each other, in order of arrival. So a slow host keeps neither the workers nor other hosts \
+         waiting. Redirects count for the host of the source URL, raw streams and local files do not count. 0 is \
+         unlimited.",
+        |d, v| non_negative(v).map(|n| d.max_downloads_per_host = Some(n)),
+    )
+    .scope(Scope::Own)
+    .computed("16 times the number of workers", |c| {
+        c.workers.max_downloads_per_host.to_string()
+    }),
+    Var::new(
+        "MAX_SOURCE_MEMORY",
+        "268435456",
+        INT,
+        "How many bytes of sources may be in memory, while they are downloaded, wait or are processed. Beyond that \
+         downloads are read no further until there is room; one at a time goes on all the same. 0 is unlimited.",
+        |d, v| non_negative(v).map(|n| d.config.workers.max_source_memory = n),
+    )
+    .scope(Scope::Own),
     LAMBDA,
 ];
 
@@ -53,8 +81,15 @@ pub(super) fn complete(draft: &mut Draft) {
     // Counts the CPUs that the container may use, not those of the machine.
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let default = if draft.lambda { 1 } else { 2 * cpus };
-    draft.config.workers.workers = draft.workers.unwrap_or(default);
+    let workers = draft.workers.unwrap_or(default);
+    draft.config.workers.workers = workers;
+    draft.config.workers.max_downloads_per_host = draft
+        .max_downloads_per_host
+        .unwrap_or_else(|| workers.saturating_mul(DOWNLOADS_PER_WORKER));
 }
+
+/// A download that takes as long as 15 jobs still keeps its worker busy.
+const DOWNLOADS_PER_WORKER: usize = 16;
 
 const LAMBDA: Var = Var::new(
     "AWS_LAMBDA_FUNCTION_NAME",

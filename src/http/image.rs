@@ -63,7 +63,9 @@ async fn run(
     let answer = tokio::select! {
         biased;
         answer = work => answer.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "panic while handling the request"))),
-        () = tokio::time::sleep_until(deadline) => Err(Error::new(Kind::Timeout, "request timeout")),
+        () = tokio::time::sleep_until(deadline) => {
+            Err(Error::new(Kind::Timeout, "request timeout").with_retry_after(app.images.retry_after()))
+        }
         () = context.closed.cancelled() => Err(Error::new(Kind::Cancelled, "client closed the connection")),
     };
     answer.map(|answer| ImageResponse {

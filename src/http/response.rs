@@ -21,7 +21,7 @@ use warp::reply::Response;
 use super::request::vary;
 use super::{Settings, caching, disposition, error_page};
 use crate::config::DeliveryConfig;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::service::{Body, CacheStatus, ImageResponse, ReplyKind, Sizes, validators};
 
 /// Headers that a raw response relays from the source.
@@ -124,8 +124,8 @@ impl Writer {
             ("text/plain; charset=utf-8", error_page::text(error))
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if error.kind() == Kind::QueueFull {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = error.retry_after() {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         self.negotiated(&mut headers);
         with(body.into_response(), status, headers)

@@ -126,6 +126,18 @@ label! {
 }
 
 label! {
+    /// `phase` of `imgforge_waiting_requests`: what a request waits for.
+    Phase {
+        /// Its turn at the host of its source.
+        Host => "host",
+        /// Room for its source.
+        Memory => "memory",
+        /// A worker.
+        Worker => "worker",
+    }
+}
+
+label! {
     /// `kind` of `imgforge_auxiliary_fetches_total`.
     AuxiliaryKind {
         /// The watermark.
@@ -236,6 +248,13 @@ pub(super) fn reason_labels(index: usize) -> Vec<Label> {
     vec![Label::new(
         "reason",
         Reason::ALL.get(index).map_or("", |r| r.label()),
+    )]
+}
+
+pub(super) fn phase_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "phase",
+        Phase::ALL.get(index).map_or("", |p| p.label()),
     )]
 }
 

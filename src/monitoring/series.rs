@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::labels::{self, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
+use super::labels::{self, CacheKind, FetchOutcome, Phase, Reason, Route, Scheme, Span, Verb};
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
     AUXILIARY, CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
@@ -50,6 +50,9 @@ pub(super) struct Series {
     pub(super) images_in_progress: Gauge,
     pub(super) utilization: Gauge,
     pub(super) queue_length: Gauge,
+    pub(super) waiting: Handles<Gauge>,
+    pub(super) delayed_downloads: Counter,
+    pub(super) source_memory: Gauge,
     pub(super) operation_limit: Gauge,
     pub(super) operations_active: Gauge,
     pub(super) operations_waiting: Gauge,
@@ -188,6 +191,11 @@ impl Series {
             images_in_progress: gauge(&table::IMAGES_IN_PROGRESS),
             utilization: gauge(&table::UTILIZATION),
             queue_length: gauge(&table::QUEUE_LENGTH),
+            waiting: registry
+                .gauges(&table::WAITING, Phase::ALL.len(), labels::phase_labels)
+                .create(0..Phase::ALL.len()),
+            delayed_downloads: registry.counter(&table::DELAYED_DOWNLOADS, Vec::new()),
+            source_memory: gauge(&table::SOURCE_MEMORY),
             operation_limit: gauge(&table::OPERATION_LIMIT),
             operations_active: registry
                 .gauge(&table::OPERATIONS_ACTIVE, labels::operation_labels()),
@@ -214,9 +222,19 @@ impl Series {
         self.images_in_progress.set(load(&IMAGES_IN_PROGRESS));
         self.utilization.set(requests / workers.max(1.0) * 100.0);
         if let Some(probe) = &*QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
-            let waiting = float(probe());
-            self.queue_length.set(waiting);
-            self.operations_waiting.set(waiting);
+            let state = probe();
+            self.queue_length.set(float(state.worker));
+            self.operations_waiting.set(float(state.worker));
+            for (phase, waiting) in [
+                (Phase::Host, state.host),
+                (Phase::Memory, state.memory),
+                (Phase::Worker, state.worker),
+            ] {
+                self.waiting
+                    .record(phase.index(), |g| g.set(float(waiting)));
+            }
+            self.delayed_downloads.absolute(state.delayed);
+            self.source_memory.set(float(state.source_bytes));
         }
         self.operation_limit.set(workers);
         self.operations_active.set(load(&OPERATIONS_ACTIVE));

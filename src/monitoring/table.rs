@@ -283,6 +283,21 @@ pub(super) const QUEUE_LENGTH: Metric = gauge(
     &[],
     "Image requests waiting for a worker.",
 );
+pub(super) const WAITING: Metric = gauge(
+    "imgforge_waiting_requests",
+    &["phase"],
+    "Image requests that wait, by what they wait for.",
+);
+pub(super) const DELAYED_DOWNLOADS: Metric = counter(
+    "imgforge_delayed_downloads_total",
+    &[],
+    "Downloads that had to wait for others from the same host.",
+);
+pub(super) const SOURCE_MEMORY: Metric = gauge(
+    "imgforge_source_memory_bytes",
+    &[],
+    "Bytes of sources in memory, counted against their budget.",
+);
 pub(super) const SSRF_BLOCKED: Metric = counter(
     "imgforge_ssrf_blocked_total",
     &[],
@@ -330,5 +345,8 @@ pub const METRICS: &[Metric] = &[
     CACHE_BYTES,
     CACHE_EVICTIONS,
     QUEUE_LENGTH,
+    WAITING,
+    DELAYED_DOWNLOADS,
+    SOURCE_MEMORY,
     SSRF_BLOCKED,
 ];

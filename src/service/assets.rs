@@ -88,6 +88,7 @@ async fn load(
                 headers: HeaderMap::new(),
                 max_bytes: 0,
                 deadline: None,
+                claim: None,
             };
             let fetched = sources.fetch(request).await;
             monitoring::auxiliary_fetched(counted_as, matches!(fetched, Ok(Fetched::Image(_))));

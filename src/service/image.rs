@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
+use super::downloads::Downloads;
 use super::fetch_count::FetchCount;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
@@ -26,7 +27,7 @@ use crate::format::ImageFormat;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
 use crate::options::{Options, ParsedRequest, Parser};
 use crate::processing::{self, Job, Processed, Settings};
-use crate::source::{FetchError, FetchRequest, Fetched, Sources};
+use crate::source::{FetchError, FetchRequest, Fetched, Memory, Sources};
 use crate::url::path;
 use crate::url::signature::Verifier;
 use crate::vips::{Cancel, ThreadGuard};
@@ -43,6 +44,10 @@ pub struct Parts {
     pub parser: Parser,
     /// Fetches sources.
     pub sources: Sources,
+    /// Bounds downloads per host.
+    pub downloads: Downloads,
+    /// Bounds the bytes of all sources.
+    pub memory: Memory,
     /// Watermark and fallback image.
     pub assets: Assets,
     /// How the fallback image is answered.
@@ -95,6 +100,10 @@ impl Images for ImageService {
     fn handle(&self, request: ImageRequest) -> BoxFuture<'static, Result<ImageResponse, Error>> {
         let service = self.clone();
         async move { service.answer(request).await }.boxed()
+    }
+
+    fn retry_after(&self) -> u32 {
+        self.parts.workers.retry_after()
     }
 }
 
@@ -203,21 +212,17 @@ impl ImageService {
         }
     }
 
-    /// Waits for a worker, fetches the source and processes it.
+    /// Takes a place in the system, fetches the source, then waits for a worker to process it.
     async fn work(
         &self,
         request: &ImageRequest,
         parsed: &ParsedRequest,
         conditions: HeaderMap,
     ) -> Result<Answer, Error> {
-        let queued = Instant::now();
-        let slot = self.parts.workers.acquire().await?;
-        let waited = queued.elapsed().as_secs_f64();
-        monitoring::span(Span::Queue, waited);
-        monitoring::operation_waited(waited);
+        let place = self.parts.workers.enter()?;
         // Only now: a request that the queue refuses counts in no other family.
         self.count(false);
-        let _images = InProgress::images();
+        let claim = Arc::new(self.parts.memory.claim());
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
             url: parsed.source_url.clone(),
@@ -226,6 +231,7 @@ impl ImageService {
                 .max_src_file_size
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
             deadline: request.deadline,
+            claim: Some(Arc::clone(&claim)),
         };
         let (source, fallback_for) = match self.fetch(fetch).await {
             Ok(Fetched::Image(image)) => (image, None),
@@ -255,7 +261,14 @@ impl ImageService {
                 .clone()
                 .filter(|_| wants_watermark),
         };
+        let queued = Instant::now();
+        let slot = place.worker().await?;
+        let waited = queued.elapsed().as_secs_f64();
+        monitoring::span(Span::Queue, waited);
+        monitoring::operation_waited(waited);
+        let images = InProgress::images();
         let processed = slot.run(job, Cancel::new()).await??;
+        drop((images, claim));
         let sizes = Sizes {
             origin: Some(processed.source_size),
             result: Some(processed.result_size),
@@ -271,6 +284,7 @@ impl ImageService {
     }
 
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        let _download = self.parts.downloads.begin(&request.url).await;
         let fetch = FetchCount::begin(&request.url);
         let result = self.parts.sources.fetch(request).await;
         fetch.ended(&result);
@@ -292,6 +306,7 @@ impl ImageService {
                 headers: picked(&request.headers, RAW_REQUEST_HEADERS),
                 max_bytes: 0,
                 deadline: request.deadline,
+                claim: None,
             })
             .await;
         let raw = match result {

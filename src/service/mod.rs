@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod assets;
+pub mod downloads;
 mod fetch_count;
 pub mod image;
 pub mod validators;
@@ -24,6 +25,9 @@ pub trait Images: Send + Sync + 'static {
     /// # Errors
     /// Every failure of `spec/http.md` section 11, as its [`crate::error::Kind`].
     fn handle(&self, request: ImageRequest) -> BoxFuture<'static, Result<ImageResponse, Error>>;
+
+    /// Seconds, 1 to 60, after which a request that could not be served in time may be sent again.
+    fn retry_after(&self) -> u32;
 }
 
 /// What a transport hands in for one image.

@@ -1,17 +1,18 @@
 //! Worker threads for image jobs, and the queue in front of them. Rule: `spec/http.md` section 6.
 //!
 //! Owns the threads, the order of service and the shedding rule. A job is data and so is its answer; what a job does is
-//! the runner's business. A slot is held from before the download until the thread has really finished, so that a job
-//! which outlives its request still counts.
+//! the runner's business. A request has a place in the system from its admission to its end, a worker only while its
+//! picture is processed. Place and worker are held until the thread has really finished, so that a job which outlives
+//! its request still counts.
 
 use std::any::Any;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -52,14 +53,17 @@ impl<J, R, C> fmt::Debug for Workers<J, R, C> {
     }
 }
 
-/// More requests hold or wait for a slot than allowed.
+/// As many requests as allowed are in the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is full")]
-pub struct QueueFull;
+pub struct QueueFull {
+    /// Seconds after which there should be room, 1 to 60.
+    pub retry_after: u32,
+}
 
 impl From<QueueFull> for Error {
     fn from(full: QueueFull) -> Self {
-        Self::new(Kind::QueueFull, full.to_string())
+        Self::new(Kind::QueueFull, full.to_string()).with_retry_after(full.retry_after)
     }
 }
 
@@ -122,6 +126,8 @@ where
                 tasks: sender,
                 count,
                 present: AtomicUsize::new(0),
+                waiting: AtomicUsize::new(0),
+                mean_micros: AtomicU64::new(0),
                 limit: match config.queue_size {
                     0 => usize::MAX,
                     waiting => waiting.saturating_add(count),
@@ -130,19 +136,22 @@ where
         })
     }
 
-    /// Waits for a slot, first come, first served. Dropping the future leaves the queue.
+    /// Takes a place in the system.
     ///
     /// # Errors
     ///
-    /// As many requests as allowed hold or wait for a slot already; known at once, without waiting.
-    pub async fn acquire(&self) -> Result<Slot<J, R, C>, QueueFull> {
-        let presence = Presence::enter(&self.shared)?;
-        let permit = Arc::clone(&self.shared.permits)
-            .acquire_owned()
-            .await
-            // Never closed, so never reached.
-            .map_err(|_| QueueFull)?;
-        Ok(Slot { permit, presence })
+    /// As many requests as allowed have one already.
+    pub fn enter(&self) -> Result<Place<J, R, C>, QueueFull> {
+        let within = |present| (present < self.shared.limit).then_some(present + 1);
+        self.shared
+            .present
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, within)
+            .map_err(|_| QueueFull {
+                retry_after: self.retry_after(),
+            })?;
+        Ok(Place {
+            shared: Arc::clone(&self.shared),
+        })
     }
 }
 
@@ -152,7 +161,7 @@ impl<J, R, C> Workers<J, R, C> {
         self.shared.count
     }
 
-    /// Slots that are held, by requests that still download or by jobs.
+    /// Slots that are held.
     pub fn busy(&self) -> usize {
         let free = self.shared.permits.available_permits();
         self.shared.count.saturating_sub(free)
@@ -160,12 +169,74 @@ impl<J, R, C> Workers<J, R, C> {
 
     /// Requests that wait for a slot.
     pub fn waiting(&self) -> usize {
-        self.present().saturating_sub(self.busy())
+        self.shared.waiting.load(Ordering::Acquire)
     }
 
-    /// Requests that hold or wait for a slot.
+    /// Requests in the system: downloading, waiting, or on a worker.
     pub fn present(&self) -> usize {
         self.shared.present.load(Ordering::Acquire)
+    }
+
+    /// Whole seconds, 1 to 60, until everything that is in the system now should be done: by the mean time of the jobs
+    /// of late. 1 before the first job.
+    pub fn retry_after(&self) -> u32 {
+        let present = u64::try_from(self.present()).unwrap_or(u64::MAX);
+        let workers = u64::try_from(self.shared.count).unwrap_or(u64::MAX);
+        let mean = self.shared.mean_micros.load(Ordering::Relaxed);
+        let micros = present.saturating_mul(mean) / workers.max(1);
+        let seconds = micros.div_ceil(1_000_000).clamp(1, LONGEST_RETRY);
+        u32::try_from(seconds).unwrap_or(1)
+    }
+}
+
+/// One request's place in the system.
+#[must_use = "dropping it leaves the system"]
+pub struct Place<J, R, C> {
+    shared: Arc<Shared<J, R, C>>,
+}
+
+impl<J, R, C> fmt::Debug for Place<J, R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
+    }
+}
+
+impl<J, R, C> Place<J, R, C> {
+    /// Waits for a worker, first come, first served. Dropping the future leaves the system.
+    ///
+    /// # Errors
+    ///
+    /// The threads are gone.
+    pub async fn worker(self) -> Result<Slot<J, R, C>, WorkerError> {
+        let waiting = Waiting::new(&self.shared.waiting);
+        let permit = Arc::clone(&self.shared.permits).acquire_owned().await;
+        drop(waiting);
+        Ok(Slot {
+            permit: permit.map_err(|_| WorkerError::Stopped)?,
+            place: self,
+        })
+    }
+}
+
+impl<J, R, C> Drop for Place<J, R, C> {
+    fn drop(&mut self) {
+        self.shared.present.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Counts one request as waiting until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -173,7 +244,7 @@ impl<J, R, C> Workers<J, R, C> {
 #[must_use = "a slot that is not used keeps others waiting"]
 pub struct Slot<J, R, C> {
     permit: OwnedSemaphorePermit,
-    presence: Presence<J, R, C>,
+    place: Place<J, R, C>,
 }
 
 impl<J, R, C> fmt::Debug for Slot<J, R, C> {
@@ -190,7 +261,7 @@ impl<J, R, C: CancelHandle> Slot<J, R, C> {
     /// The job gave no answer. Its own failures are part of `R`.
     pub async fn run(self, job: J, cancel: C) -> Result<R, WorkerError> {
         let (sender, receiver) = oneshot::channel();
-        let shared = Arc::clone(&self.presence.shared);
+        let shared = Arc::clone(&self.place.shared);
         let mut leaving = CancelOnDrop(Some(cancel.clone()));
         let task = Task {
             job,
@@ -210,9 +281,30 @@ struct Shared<J, R, C> {
     permits: Arc<Semaphore>,
     tasks: mpsc::Sender<Task<J, R, C>>,
     count: usize,
-    /// Requests that hold or wait for a slot.
+    /// Requests in the system, at most `limit`.
     present: AtomicUsize,
     limit: usize,
+    /// Those of them that wait for a slot.
+    waiting: AtomicUsize,
+    /// Mean time of a job of late, in microseconds; 0 before the first.
+    mean_micros: AtomicU64,
+}
+
+impl<J, R, C> Shared<J, R, C> {
+    /// A job took so long; the mean moves by an eighth of the difference.
+    fn took(&self, elapsed: Duration) {
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let moved = |mean| {
+            Some(match mean {
+                0 => micros,
+                mean => mean - mean / 8 + micros / 8,
+            })
+        };
+        // Always succeeds: there is always a new value.
+        let _ = self
+            .mean_micros
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+    }
 }
 
 struct Task<J, R, C> {
@@ -221,30 +313,6 @@ struct Task<J, R, C> {
     answer: oneshot::Sender<Result<R, WorkerError>>,
     slot: Slot<J, R, C>,
     handed_over: Instant,
-}
-
-/// One request's place among those that hold or wait.
-struct Presence<J, R, C> {
-    shared: Arc<Shared<J, R, C>>,
-}
-
-impl<J, R, C> Presence<J, R, C> {
-    fn enter(shared: &Arc<Shared<J, R, C>>) -> Result<Self, QueueFull> {
-        let within = |present| (present < shared.limit).then_some(present + 1);
-        shared
-            .present
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, within)
-            .map_err(|_| QueueFull)?;
-        Ok(Self {
-            shared: Arc::clone(shared),
-        })
-    }
-}
-
-impl<J, R, C> Drop for Presence<J, R, C> {
-    fn drop(&mut self) {
-        self.shared.present.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 struct CancelOnDrop<C: CancelHandle>(Option<C>);
@@ -283,11 +351,13 @@ fn work<J, R, C: CancelHandle>(
             catch_unwind(AssertUnwindSafe(|| runner(job, &cancel)))
                 .map_err(|panic| WorkerError::Panicked(text(&*panic)))
         };
-        monitoring::operation_executed(started.elapsed().as_secs_f64());
+        let elapsed = started.elapsed();
+        monitoring::operation_executed(elapsed.as_secs_f64());
         drop(active);
+        slot.place.shared.took(elapsed);
         // Free before the answer, so that whoever sees the answer may count on the slot.
-        let Slot { permit, presence } = slot;
-        drop(presence);
+        let Slot { permit, place } = slot;
+        drop(place);
         drop(permit);
         // A request that has left needs no answer.
         drop(answer.send(outcome));
@@ -306,13 +376,13 @@ fn text(panic: &(dyn Any + Send)) -> String {
 
 /// Below the default of 0, above the lowest of 19.
 const NICE: i32 = 10;
+/// Longest `Retry-After` in seconds.
+const LONGEST_RETRY: u64 = 60;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::time::Duration;
-
     use futures_util::FutureExt as _;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
 
@@ -343,6 +413,7 @@ mod tests {
         let config = WorkersConfig {
             workers,
             queue_size,
+            ..WorkersConfig::default()
         };
         Workers::start(&config, |job, cancel: &Flag| match job {
             Job::Answer(number) => number,
@@ -359,16 +430,21 @@ mod tests {
         .unwrap()
     }
 
+    async fn acquire(workers: &TestWorkers) -> Slot<Job, usize, Flag> {
+        let place = workers.enter().unwrap();
+        place.worker().await.unwrap()
+    }
+
     #[tokio::test]
     async fn first_come_first_served() {
         let workers = workers(1, 0);
-        let held = workers.acquire().await.unwrap();
+        let held = acquire(&workers).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut waiting = Vec::new();
         for number in 0..20 {
             let (workers, order) = (workers.clone(), Arc::clone(&order));
             let mut turn = Box::pin(async move {
-                let slot = workers.acquire().await.unwrap();
+                let slot = acquire(&workers).await;
                 order.lock().unwrap().push(number);
                 slot.run(Job::Answer(number), Flag::default()).await
             });
@@ -386,31 +462,47 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let workers = workers(2, 1);
-        let first = workers.acquire().await.unwrap();
-        let _second = workers.acquire().await.unwrap();
-        let mut third = Box::pin(workers.acquire());
+        let first = acquire(&workers).await;
+        let _second = acquire(&workers).await;
+        let mut third = Box::pin(acquire(&workers));
         assert!((&mut third).now_or_never().is_none());
-        assert_eq!(workers.acquire().await.unwrap_err(), QueueFull);
+        assert_eq!(workers.enter().unwrap_err(), QueueFull { retry_after: 1 });
         // A request that leaves the queue makes room.
         drop(third);
-        let mut fourth = Box::pin(workers.acquire());
+        let mut fourth = Box::pin(acquire(&workers));
         assert!((&mut fourth).now_or_never().is_none());
         drop(first);
-        assert!(fourth.await.is_ok());
+        drop(fourth.await);
+    }
+
+    #[tokio::test]
+    async fn retry_after_follows_the_jobs_of_late() {
+        let workers = workers(2, 0);
+        assert_eq!(workers.retry_after(), 1, "nothing is known yet");
+        for _ in 0..50 {
+            workers.shared.took(Duration::from_secs(3));
+        }
+        assert_eq!(workers.retry_after(), 1, "nothing is there");
+        let places: Vec<_> = (0..8).map(|_| workers.enter().unwrap()).collect();
+        assert!((11..=12).contains(&workers.retry_after()), "8 × 3 s / 2");
+        let more: Vec<_> = (0..100).map(|_| workers.enter().unwrap()).collect();
+        assert_eq!(workers.retry_after(), 60, "bounded");
+        drop((places, more));
+        assert_eq!(workers.present(), 0);
     }
 
     #[tokio::test]
     async fn a_cancelled_job_frees_its_slot_when_it_has_ended() {
         let workers = workers(1, 0);
         let flag = Flag::default();
-        let slot = workers.acquire().await.unwrap();
+        let slot = acquire(&workers).await;
         let running = slot.run(Job::UntilCancelled, flag.clone());
         let outcome = tokio::time::timeout(Duration::from_millis(50), running).await;
         assert!(outcome.is_err());
         assert!(flag.is_cancelled());
         assert_eq!(workers.busy(), 1);
         let cancelled = Instant::now();
-        let slot = workers.acquire().await.unwrap();
+        let slot = acquire(&workers).await;
         assert!(cancelled.elapsed() > Duration::from_millis(20));
         assert!(cancelled.elapsed() < Duration::from_secs(2));
         let answer = slot.run(Job::Answer(7), Flag::default()).await;
@@ -422,7 +514,7 @@ mod tests {
         let workers = workers(1, 0);
         let flag = Flag::default();
         flag.cancel();
-        let slot = workers.acquire().await.unwrap();
+        let slot = acquire(&workers).await;
         let answer = slot.run(Job::Answer(1), flag).await;
         assert_eq!(answer, Err(WorkerError::Cancelled));
         assert_eq!(workers.present(), 0);
@@ -431,7 +523,7 @@ mod tests {
     #[tokio::test]
     async fn a_finished_job_is_not_cancelled() {
         let flag = Flag::default();
-        let slot = workers(1, 0).acquire().await.unwrap();
+        let slot = acquire(&workers(1, 0)).await;
         slot.run(Job::Answer(1), flag.clone()).await.unwrap();
         assert!(!flag.is_cancelled());
     }
@@ -440,12 +532,12 @@ mod tests {
     async fn a_panic_costs_one_job() {
         let workers = workers(1, 0);
         for _ in 0..3 {
-            let slot = workers.acquire().await.unwrap();
+            let slot = acquire(&workers).await;
             let answer = slot.run(Job::Panic, Flag::default()).await;
             assert_eq!(answer, Err(WorkerError::Panicked("on purpose".to_owned())));
             assert_eq!(Error::from(answer.unwrap_err()).kind(), Kind::Internal);
         }
-        let slot = workers.acquire().await.unwrap();
+        let slot = acquire(&workers).await;
         assert_eq!(slot.run(Job::Answer(3), Flag::default()).await, Ok(3));
         assert_eq!(workers.present(), 0);
     }
@@ -457,7 +549,7 @@ mod tests {
         for number in 0..10_000 {
             let workers = workers.clone();
             all.spawn(async move {
-                let slot = workers.acquire().await.unwrap();
+                let slot = acquire(&workers).await;
                 let running = slot.run(Job::Answer(number), Flag::default());
                 // Some leave before the answer.
                 if number % 10 == 0 {
@@ -481,7 +573,7 @@ mod tests {
     async fn threads_are_named_and_nice_and_end_with_the_last_handle() {
         let config = WorkersConfig {
             workers: 1,
-            queue_size: 0,
+            ..WorkersConfig::default()
         };
         let (sender, ended) = mpsc::channel::<()>();
         let workers = Workers::start(&config, move |(): (), _: &Flag| {
@@ -491,7 +583,7 @@ mod tests {
             (thread::current().name().map(str::to_owned), nice)
         })
         .unwrap();
-        let slot = workers.acquire().await.unwrap();
+        let slot = workers.enter().unwrap().worker().await.unwrap();
         let (name, nice) = slot.run((), Flag::default()).await.unwrap();
         assert_eq!(name.as_deref(), Some("worker-0"));
         // Field 19 of the line.

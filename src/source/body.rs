@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures_util::{Stream, StreamExt};
 
-use super::FetchError;
+use super::{Claim, FetchError};
 use crate::format::ImageFormat;
 use crate::format::sniff::{WINDOW, sniff};
 
@@ -95,8 +95,12 @@ impl Buffer {
         })
     }
 
-    /// Reads a whole body; the buffer keeps what has come if the future is dropped.
-    pub(super) async fn fill<S>(&mut self, mut body: S) -> Result<(), FetchError>
+    /// Reads a whole body, no faster than there is room for it; the buffer keeps what has come if the future is dropped.
+    pub(super) async fn fill<S>(
+        &mut self,
+        mut body: S,
+        claim: Option<&Claim>,
+    ) -> Result<(), FetchError>
     where
         S: Stream<Item = Result<Bytes, io::Error>> + Unpin,
     {
@@ -104,6 +108,9 @@ impl Buffer {
             match chunk {
                 Ok(chunk) => self.push(&chunk)?,
                 Err(_) => return Err(self.cut()),
+            }
+            if let Some(claim) = claim {
+                claim.grow(self.bytes().len() as u64).await;
             }
         }
         self.end()
@@ -301,7 +308,7 @@ mod tests {
             chunks.push(Err(io::ErrorKind::ConnectionReset.into()));
         }
         let mut buffer = Buffer::new(expected)?;
-        buffer.fill(stream::iter(chunks)).await?;
+        buffer.fill(stream::iter(chunks), None).await?;
         buffer.finish().map(|(bytes, _)| bytes.len())
     }
 
@@ -354,7 +361,7 @@ mod tests {
         assert!(bomb.len() < 1 << 20);
         let mut buffer = Buffer::new(expected(1 << 20, None, true)).unwrap();
         let error = buffer
-            .fill(stream::iter([Ok(Bytes::from(bomb))]))
+            .fill(stream::iter([Ok(Bytes::from(bomb))]), None)
             .await
             .unwrap_err();
         assert!(matches!(error, FetchError::TooLarge { .. }));
@@ -410,7 +417,7 @@ mod tests {
             Err(io::ErrorKind::ConnectionReset.into()),
         ]);
         let mut buffer = Buffer::new(any()).unwrap();
-        let error = buffer.fill(one_chunk).await.unwrap_err();
+        let error = buffer.fill(one_chunk, None).await.unwrap_err();
         assert!(matches!(error, FetchError::Incomplete { .. }), "{error:?}");
     }
 
@@ -434,7 +441,7 @@ mod tests {
         let mut buffer = Buffer::new(any()).unwrap();
         let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[1; 1024])));
         assert!(matches!(
-            buffer.fill(endless).await,
+            buffer.fill(endless, None).await,
             Err(FetchError::FormatUnknown)
         ));
         assert_eq!(buffer.bytes().len(), WINDOW);

@@ -12,6 +12,7 @@ mod error;
 pub mod guard;
 mod http;
 mod local;
+mod memory;
 mod target;
 mod tls;
 
@@ -19,6 +20,8 @@ mod tls;
 mod tests;
 
 use std::io;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
@@ -30,6 +33,7 @@ use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{FetchError, SourceConfigError, Step};
+pub use self::memory::{Claim, Memory};
 
 use self::body::{Buffer, Expected};
 use self::dial::Proxies;
@@ -60,6 +64,8 @@ pub struct FetchRequest {
     pub max_bytes: u64,
     /// When the request that this fetch is for gives up, whatever `DOWNLOAD_TIMEOUT` says.
     pub deadline: Option<Instant>,
+    /// What the bytes are claimed from, for as long as the caller keeps it; `None` is without a budget.
+    pub claim: Option<Arc<Claim>>,
 }
 
 /// The outcome of a fetch.
@@ -132,7 +138,7 @@ impl Sources {
             Scheme::Http => {
                 let opening = self.http.open(&request.url, &request.headers);
                 let answer = deadline.head(opening).await?;
-                read(answer, request.max_bytes, deadline).await
+                read(answer, &request, deadline).await
             }
             Scheme::Local(local) => {
                 let reading = local.fetch(&request.url, &request.headers, request.max_bytes);
@@ -225,6 +231,25 @@ impl Deadline {
             .unwrap_or_else(|_| Err(self.passed(false, false)))
     }
 
+    /// The outcome of reading a body, unless time runs out; the time in which it waited for room is not the source's.
+    async fn body<T>(self, claim: Option<&Claim>, work: impl Future<Output = T>) -> Option<T> {
+        let waited = || claim.map_or(Duration::ZERO, Claim::waited);
+        let mut work = pin!(work);
+        let mut allowed = waited();
+        loop {
+            let download = self.download + allowed;
+            let at = self.request.map_or(download, |end| end.min(download));
+            if let Ok(done) = timeout_at(at, work.as_mut()).await {
+                return Some(done);
+            }
+            let now = waited();
+            if at < download || now == allowed {
+                return None;
+            }
+            allowed = now;
+        }
+    }
+
     fn passed(self, head: bool, detected: bool) -> FetchError {
         if self.at() < self.download {
             FetchError::RequestTimeout { head }
@@ -235,7 +260,12 @@ impl Deadline {
 }
 
 /// Turns a response into a picture, or into the error that its status or body stands for.
-async fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Fetched, FetchError> {
+async fn read(
+    answer: Answer,
+    request: &FetchRequest,
+    deadline: Deadline,
+) -> Result<Fetched, FetchError> {
+    let claim = request.claim.as_deref();
     let Answer { response, target } = answer;
     match response.status().as_u16() {
         200 => {}
@@ -255,13 +285,16 @@ async fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Fetched,
     let mut buffer = Buffer::new(Expected {
         gzip,
         length: response.content_length(),
-        limit,
+        limit: request.max_bytes,
         extension: extension_of(target.path()).map(str::to_owned),
         content_type: text(CONTENT_TYPE).map(str::to_owned),
     })?;
-    match timeout_at(deadline.at(), buffer.fill(data(response))).await {
-        Ok(filled) => filled?,
-        Err(_) => return Err(deadline.passed(true, buffer.is_detected())),
+    match deadline
+        .body(claim, buffer.fill(data(response), claim))
+        .await
+    {
+        Some(filled) => filled?,
+        None => return Err(deadline.passed(true, buffer.is_detected())),
     }
     if gzip {
         headers.remove(CONTENT_ENCODING);

@@ -44,6 +44,7 @@ fn request(url: impl Into<String>) -> FetchRequest {
         headers: HeaderMap::new(),
         max_bytes: 0,
         deadline: None,
+        claim: None,
     }
 }
 

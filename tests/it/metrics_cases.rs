@@ -231,7 +231,6 @@ async fn refusals() {
         held.push(client::send(process.addr, "GET", &target, &[]).await);
         reaches(&process, "requests_in_progress", present).await;
     }
-    reaches(&process, "imgforge_queue_length", 1.0).await;
     let third = image_path("w:10", &origin.url("/a.png"));
     case(&process, "queue full", &third, &[], 429, &[]).await;
     assert!(origin.asked("/a.png").is_empty());

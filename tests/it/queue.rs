@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::common::server::image_path;
-use crate::common::{Origin, Script, Server, client, eventually};
+use crate::common::{Origin, Script, Server, client, eventually, pictures};
 
 async fn send(server: &Server, source: &str) -> TcpStream {
     client::send(server.addr, "GET", &image_path("w:10", source), &[]).await
 }
 
-/// A server with one worker, busy with `/slow.png`, and room for one more request; the connection of the first.
+/// A server with one worker and room for one more request, busy with `/slow.png`; the connection of the first.
 async fn busy(origin: &Origin) -> (Server, TcpStream) {
     let env = [
         ("IMGPROXY_WORKERS", "1"),
@@ -31,8 +31,8 @@ async fn a_full_queue_answers_at_once() {
     let origin = Origin::start().await;
     let slow = Script::image("grid.png").delay(Duration::from_secs(2));
     origin
-        .on("/slow.png", slow)
-        .on("/waiting.png", Script::image("grid.png"))
+        .on("/slow.png", slow.clone())
+        .on("/waiting.png", slow)
         .on("/refused.png", Script::image("grid.png"));
     let (server, mut running) = busy(&origin).await;
     let mut waiting = send(&server, &origin.url("/waiting.png")).await;
@@ -63,13 +63,13 @@ async fn a_full_queue_answers_at_once() {
 }
 
 #[tokio::test]
-async fn the_queue_serves_in_the_order_of_arrival() {
+async fn downloads_of_one_host_begin_in_the_order_of_arrival() {
     let origin = Origin::start().await;
     let slow = Script::image("grid.png").delay(Duration::from_millis(700));
     origin
         .on("/0.png", slow)
         .otherwise(Script::image("grid.png"));
-    let server = Server::start(&[("IMGPROXY_WORKERS", "1")]).await;
+    let server = Server::start(&[("IMGFORGE_MAX_DOWNLOADS_PER_HOST", "1")]).await;
     let mut all = Vec::new();
     for number in 0..8 {
         all.push(send(&server, &origin.url(&format!("/{number}.png"))).await);
@@ -88,14 +88,78 @@ async fn who_leaves_the_queue_makes_room() {
     let slow = Script::image("grid.png").delay(Duration::from_secs(2));
     origin
         .on("/slow.png", slow)
+        .on("/leaving.png", Script::mute())
         .otherwise(Script::image("grid.png"));
     let (server, mut running) = busy(&origin).await;
     let leaving = send(&server, &origin.url("/leaving.png")).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(leaving);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    eventually("its download was given up", || origin.abandoned() == 1).await;
     let next = server.image("w:10", &origin.url("/next.png")).await;
     assert_eq!(next.status, 200);
     assert_eq!(client::read(&mut running, "GET").await.status, 200);
-    assert_eq!(origin.order(), ["/slow.png", "/next.png"]);
+}
+
+#[tokio::test]
+async fn a_slow_origin_delays_nobody_else() {
+    let (slow, fast) = (Origin::start().await, Origin::start().await);
+    slow.otherwise(Script::image("grid.png").drip(Duration::from_secs(1)));
+    fast.otherwise(Script::image("grid.png"));
+    let env = [
+        ("IMGPROXY_WORKERS", "1"),
+        ("IMGFORGE_MAX_DOWNLOADS_PER_HOST", "8"),
+        ("IMGPROXY_TIMEOUT", "60"),
+        ("IMGPROXY_DOWNLOAD_TIMEOUT", "60"),
+    ];
+    let server = Server::start(&env).await;
+    let mut dripping = Vec::new();
+    for number in 0..100 {
+        dripping.push(send(&server, &slow.url(&format!("/{number}.png"))).await);
+    }
+    eventually("the slow origin drips", || slow.connections() == 8).await;
+    let started = Instant::now();
+    for number in 0..20 {
+        let reply = server
+            .image("w:10", &fast.url(&format!("/{number}.png")))
+            .await;
+        assert_eq!(reply.status, 200);
+    }
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?} for 20 pictures");
+    assert_eq!(slow.connections(), 8, "the others wait for their turn");
+    // Who leaves, downloading or waiting, makes room for the next.
+    dripping.drain(..90);
+    eventually("those in the way are gone", || slow.connections() == 16).await;
+}
+
+#[tokio::test]
+async fn sources_are_read_as_there_is_room() {
+    let origin = Origin::start().await;
+    let large = pictures::noise_png(300, 300);
+    assert!(large.len() > 200_000);
+    let half = large.len() / 2;
+    origin
+        .on(
+            "/stalled.png",
+            Script::file(large.clone(), "image/png").stall(half),
+        )
+        .otherwise(Script::file(large, "image/png"));
+    let env = [
+        ("IMGFORGE_MAX_SOURCE_MEMORY", "65536"),
+        ("IMGPROXY_TIMEOUT", "30"),
+        ("IMGPROXY_DOWNLOAD_TIMEOUT", "1"),
+    ];
+    let server = Server::start(&env).await;
+    // It takes the room, and the right to go beyond it, until its download is given up after a second.
+    let mut stalled = send(&server, &origin.url("/stalled.png")).await;
+    eventually("the first is being read", || origin.connections() == 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut all = Vec::new();
+    for number in 0..8 {
+        all.push(send(&server, &origin.url(&format!("/{number}.png"))).await);
+    }
+    for stream in &mut all {
+        assert_eq!(client::read(stream, "GET").await.status, 200);
+    }
+    assert_eq!(client::read(&mut stalled, "GET").await.status, 504);
 }

@@ -150,7 +150,7 @@ async fn cache_status() {
 async fn production_errors() {
     let server = TestServer::start(|s| s.client_hints = true);
     let rows = [
-        ("full", 429, "Too many requests", Some("1")),
+        ("full", 429, "Too many requests", Some("7")),
         ("internal", 500, "Internal error", None),
         ("broken", 422, "Broken or unsupported image", None),
     ];

@@ -46,6 +46,10 @@ impl Images for Script {
         }
         .boxed()
     }
+
+    fn retry_after(&self) -> u32 {
+        3
+    }
 }
 
 struct DropCount(Option<Arc<AtomicUsize>>);
@@ -107,7 +111,7 @@ async fn script(request: ImageRequest) -> Result<ImageResponse, Error> {
             let first = futures_util::stream::iter([Ok(Bytes::from_static(b"ab"))]);
             answer.body = Body::Stream(first.chain(futures_util::stream::pending()).boxed());
         }
-        "full" => return Err(Error::new(Kind::QueueFull, "queue is full")),
+        "full" => return Err(Error::new(Kind::QueueFull, "queue is full").with_retry_after(7)),
         "broken" => {
             let cause = std::io::Error::other("the <cause>");
             return Err(Error::new(Kind::BrokenImage, "full <message>").with_source(cause));

@@ -33,6 +33,8 @@ enum End {
     Reset(usize),
     /// Nothing more comes after so many bytes, until the client leaves.
     Stall(usize),
+    /// The body comes byte by byte, with so long between them.
+    Drip(Duration),
     /// Not even a head comes.
     Mute,
 }
@@ -113,6 +115,12 @@ impl Script {
     /// Sends nothing more after so many bytes of the body.
     pub fn stall(mut self, after: usize) -> Self {
         self.end = End::Stall(after);
+        self
+    }
+
+    /// Sends the body byte by byte, with so long between them.
+    pub fn drip(mut self, pause: Duration) -> Self {
+        self.end = End::Drip(pause);
         self
     }
 
@@ -285,6 +293,7 @@ async fn answer(stream: &mut BufReader<TcpStream>, script: &Script, state: &Mute
     head.push_str("\r\n");
     let sent = match script.end {
         End::Cut(n) | End::Reset(n) | End::Stall(n) => n.min(script.body.len()),
+        End::Drip(_) => 0,
         End::Whole | End::Mute => script.body.len(),
     };
     let mut bytes = head.into_bytes();
@@ -307,6 +316,15 @@ async fn answer(stream: &mut BufReader<TcpStream>, script: &Script, state: &Mute
         End::Whole => script.declared.is_none(),
         End::Stall(_) | End::Mute => wait_for_leave(stream, state).await,
         End::Cut(_) => false,
+        End::Drip(pause) => {
+            for byte in &script.body {
+                tokio::time::sleep(pause).await;
+                if stream.write_all(&[*byte]).await.is_err() || stream.flush().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        }
         End::Reset(_) => {
             // What was sent has to arrive before the reset overtakes it.
             tokio::time::sleep(Duration::from_millis(200)).await;
