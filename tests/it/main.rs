@@ -21,6 +21,7 @@ mod cache;
 mod cancellation;
 mod formats;
 mod fuzz;
+mod golden;
 mod harness;
 mod hostile;
 mod limits;
