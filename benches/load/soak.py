@@ -42,7 +42,7 @@ GOOD_OPTIONS = [
     ("rs:fill:120:80/g:sm", "webp"),
     ("h:64", "gif"),
     ("c:100:100:no/bl:2", "jpg"),
-    ("rot:90/pd:10/bg:ffff00", "png"),
+    ("w:400/rot:90/pd:10/bg:ffff00", "png"),
     ("t:10/w:160", "jpg"),
 ]
 HOSTILE_OPTIONS = [("rs:fit:200:200", "jpg"), ("", "png"), ("w:100", "webp")]
