@@ -93,6 +93,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
             Vec::new()
         },
         schemes: schemes(config),
+        report_services: Vec::new(),
         workers: workers.count(),
         libvips,
     };

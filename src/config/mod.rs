@@ -16,6 +16,7 @@ pub mod logging;
 pub mod monitoring;
 mod names;
 pub mod processing;
+pub mod reporting;
 pub mod server;
 pub mod source;
 mod types;
@@ -30,8 +31,8 @@ pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
     cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
-    monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
-    source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
+    monitoring::MonitoringConfig, processing::ProcessingConfig, reporting::ReportingConfig,
+    server::ServerConfig, source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -60,8 +61,10 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
-    /// Log format and level.
+    /// Log format and level, syslog.
     pub logging: LogConfig,
+    /// Error reporting.
+    pub reporting: ReportingConfig,
 }
 
 /// The variables of one section, for documentation.
@@ -87,6 +90,7 @@ pub const SECTIONS: &[Section] = &[
     section("Cache", cache::VARS),
     section("Metrics", monitoring::VARS),
     section("Logging", logging::VARS),
+    section("Error reporting", reporting::VARS),
 ];
 
 /// Every variable.

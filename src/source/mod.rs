@@ -13,7 +13,7 @@ pub mod guard;
 mod http;
 mod local;
 mod target;
-mod tls;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;
