@@ -66,6 +66,11 @@ pub fn render() -> Option<String> {
     Some(text)
 }
 
+/// Resident memory of the process in bytes; `None` where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    process::resident_bytes()
+}
+
 /// Moves recorded samples into their buckets; to be called every few seconds, or samples pile up between scrapes.
 pub fn upkeep() {
     if let Some(series) = SERIES.get() {

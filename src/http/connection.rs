@@ -149,6 +149,7 @@ struct State {
     unread: bool,
     reader: Option<Waker>,
     finish: Option<Box<dyn Send>>,
+    unless_sent: Option<Box<dyn FnOnce() + Send>>,
     scanner: Scanner,
 }
 
@@ -169,6 +170,7 @@ impl Exchange {
                 unread: true,
                 reader: None,
                 finish: None,
+                unless_sent: None,
                 scanner: Scanner::new(),
             }),
         }
@@ -194,6 +196,11 @@ impl Exchange {
     /// Keeps a value until the response has been handed to the kernel or the connection is gone.
     pub(super) fn hold(&self, finish: impl Send + 'static) {
         self.lock().finish = Some(Box::new(finish));
+    }
+
+    /// What is to be done if the connection ends before the response has been handed to the kernel.
+    pub(super) fn unless_sent(&self, then: impl FnOnce() + Send + 'static) {
+        self.lock().unless_sent = Some(Box::new(then));
     }
 
     /// The bytes of the current target that the parser was not shown.
@@ -266,6 +273,7 @@ impl Exchange {
         }
         state.phase = Phase::Idle;
         state.deadline = Some(Instant::now() + self.timeouts.idle);
+        state.unless_sent = None;
         let (finish, reader) = (state.finish.take(), state.reader.take());
         drop(state);
         drop(finish);
@@ -276,6 +284,14 @@ impl Exchange {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(then) = self.unless_sent.take() {
+            then();
+        }
     }
 }
 

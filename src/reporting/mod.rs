@@ -8,8 +8,6 @@ mod bugsnag;
 mod honeybadger;
 mod lane;
 mod sentry;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -155,8 +153,8 @@ const SERVICES: &[Start] = &[
     airbrake::start,
 ];
 
-/// The services that are on. Cloning shares them.
-#[derive(Clone, Debug)]
+/// The services that are on, none by default. Cloning shares them.
+#[derive(Clone, Debug, Default)]
 pub struct Reporters {
     lanes: Arc<Vec<Lane>>,
     downloads: bool,
@@ -197,6 +195,11 @@ impl Reporters {
             downloads: config.downloading_errors,
             io: config.io_errors,
         })
+    }
+
+    /// Whether there is any service.
+    pub fn is_on(&self) -> bool {
+        !self.lanes.is_empty()
     }
 
     /// The services that are on.
