@@ -62,11 +62,9 @@ impl Record {
     fn push(&mut self, field: &Field, value: Value) {
         match (field.name(), value) {
             ("message", Value::String(text)) => self.message = text,
-            // The canonical form of options is an object; it comes as text because events have no nested values.
+            // Events have no nested values.
             (name @ OPTIONS_FIELD, Value::String(text)) => {
-                let object = serde_json::from_str(&text).ok().filter(Value::is_object);
-                self.fields
-                    .push((name, object.unwrap_or(Value::String(text))));
+                self.fields.push((name, options(&text)));
             }
             (name, value) => self.fields.push((name, value)),
         }
@@ -282,6 +280,17 @@ fn is_plain(text: &str) -> bool {
             .all(|c| !c.is_whitespace() && !is_dangerous(c) && !matches!(c, '"' | '\\' | '='))
 }
 
+/// The canonical form of options, `name:value/name:a:b`, as an object, as imgproxy logs it.
+fn options(text: &str) -> Value {
+    let segments = text.split('/').filter(|segment| !segment.is_empty());
+    let pairs = segments.map(|segment| {
+        let (name, value) = segment.split_once(':').unwrap_or((segment, ""));
+        let number = value.parse::<i64>().map(Value::from);
+        (name.to_owned(), number.unwrap_or_else(|_| value.into()))
+    });
+    Value::Object(pairs.collect())
+}
+
 /// Appends `text` with everything escaped that could end a line or steer a terminal.
 fn escape(line: &mut String, text: &str) {
     for c in text.chars() {
@@ -307,5 +316,5 @@ fn is_dangerous(c: char) -> bool {
 /// Target of [`super::critical`].
 pub(super) const CRITICAL: &str = "imgforge::critical";
 
-/// The field that may hold an object as JSON text.
+/// The field that holds options in their canonical form.
 const OPTIONS_FIELD: &str = "processing_options";

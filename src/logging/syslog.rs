@@ -106,13 +106,22 @@ impl Writer {
         }
     }
 
-    /// Sends once, and once more on a new connection. A stuck daemon gets [`socket::WRITE_TIME`].
+    /// Sends once, and once more on a new connection where the old one was closed. A stuck daemon gets
+    /// [`socket::WRITE_TIME`], then a pause.
     fn deliver(&mut self, packet: &[u8]) -> bool {
         if let Some(socket) = &mut self.socket {
             match socket.send(packet) {
                 Ok(()) => return true,
-                Err(error) if socket.survives(&error) => return false,
-                Err(error) => self.lose(&error),
+                Err(error) => {
+                    let stuck = socket::is_timeout(&error);
+                    if !(stuck && socket.survives_timeout()) {
+                        self.lose(&error);
+                    }
+                    if stuck {
+                        self.retry_at = Some(Instant::now() + PAUSE);
+                        return false;
+                    }
+                }
             }
         }
         if self.retry_at.is_some_and(|at| Instant::now() < at) {

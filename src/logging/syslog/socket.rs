@@ -139,11 +139,10 @@ impl Socket {
         }
     }
 
-    /// Whether the next packet can be sent on the same socket. Part of one may be out on a stream, which would garble
-    /// the next; a datagram is sent whole or not at all.
-    pub(super) fn survives(&self, error: &io::Error) -> bool {
-        use io::ErrorKind::{TimedOut, WouldBlock};
-        !self.stream && matches!(error.kind(), WouldBlock | TimedOut)
+    /// Whether the next packet can be sent on the same socket after one that took too long. Part of it may be out on a
+    /// stream, which would garble the next; a datagram is sent whole or not at all.
+    pub(super) fn survives_timeout(&self) -> bool {
+        !self.stream
     }
 
     /// Whether the daemon has closed its side: a write would still succeed, and the line be lost.
@@ -155,6 +154,12 @@ impl Socket {
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
+}
+
+/// Whether a packet took longer than [`WRITE_TIME`].
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    use io::ErrorKind::{TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut)
 }
 
 /// Addresses of `host:port`; no host is this machine.
