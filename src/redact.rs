@@ -165,8 +165,8 @@ fn named_values(glyphs: &[Glyph], secrets: &mut Vec<Range<usize>>) {
         let start = at + 1 + if is_header { blanks } else { 0 };
         let value = after(glyphs, start).take_while(|g| {
             let ends = matches!(g.char, '&' | '#') && g.depth <= equals.depth;
-            let blank_ends = !is_header || g.char != ' ';
-            !ends && !(ends_text(g) && blank_ends)
+            let in_header = is_header && g.char == ' ';
+            !ends && (in_header || !ends_text(g))
         });
         let length = value.count();
         push(glyphs, start, length, secrets);

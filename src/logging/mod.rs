@@ -9,7 +9,7 @@ mod syslog;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
+use std::io::Write as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -82,8 +82,11 @@ pub fn critical(message: &str) {
 struct Output {
     filter: Targets,
     format: LogFormat,
-    write: Box<dyn Fn(Severity, &str) + Send + Sync>,
+    write: Write,
 }
+
+/// Takes a line without its end. Must not wait.
+type Write = Box<dyn Fn(Severity, &str) + Send + Sync>;
 
 /// Turns events into lines.
 struct Lines {
