@@ -19,10 +19,11 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::linger::linger;
 use super::target::{Scanner, Swap};
 
 /// Body of every response.
@@ -100,23 +101,6 @@ pub(super) async fn run<S, H, F>(
     if finished && exchange.left_unread() {
         linger(connection.into_parts().io.into_inner().stream).await;
     }
-}
-
-/// Reads on for a moment after the last response, because closing a socket with unread bytes resets it and the peer may
-/// lose the response.
-async fn linger(mut stream: impl AsyncRead + Unpin) {
-    let drain = async {
-        let mut scratch = [0; 8192];
-        let mut left = MAX_LINGER_BYTES;
-        while let Ok(read @ 1..) = stream.read(&mut scratch).await {
-            left = left.saturating_sub(read);
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // Running out of time is as good an end as any.
-    let _ = tokio::time::timeout(LINGER_TIME, drain).await;
 }
 
 /// The state that socket, service and timer of one connection share.
@@ -396,7 +380,3 @@ const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
 const MAX_HEADER_LINES: usize = 8192;
 /// How long an incomplete request may delay a graceful stop.
 const STOP_READ_TIME: Duration = Duration::from_secs(5);
-/// How long unread bytes are awaited after the last response.
-const LINGER_TIME: Duration = Duration::from_millis(500);
-/// How many of them are read.
-const MAX_LINGER_BYTES: usize = 4 << 20;

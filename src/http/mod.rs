@@ -12,6 +12,7 @@ mod endpoint;
 mod error_page;
 mod gateway;
 mod image;
+mod linger;
 mod listener;
 mod log;
 pub mod metrics;
