@@ -129,6 +129,7 @@ mod tests {
             vector: Vector::Auto,
             allowed_loaders: crate::decode::OPERATIONS,
             leak_check: true,
+            cache_trace: false,
         };
         vips::init(&settings).unwrap();
         let row = |probe| Saver {

@@ -75,6 +75,7 @@ mod tests {
             vector: Vector::Auto,
             allowed_loaders: crate::decode::OPERATIONS,
             leak_check: true,
+            cache_trace: false,
         };
         vips::init(&settings).unwrap();
         let options = |shrink| LoadOptions {
