@@ -156,24 +156,23 @@ fn is(class: Class, address: IpAddr) -> bool {
 /// Multicast, "this network", protocol assignments, documentation, benchmarks, reserved, and the metadata services of
 /// Alibaba Cloud and Azure.
 fn is_special_v4(address: Ipv4Addr) -> bool {
-    match address.octets() {
+    matches!(
+        address.octets(),
         [0 | 224..=255, ..]
-        | [192, 0, 0 | 2, _]
-        | [198, 18 | 19, ..]
-        | [198, 51, 100, _]
-        | [203, 0, 113, _]
-        | [100, 100, 100, 200]
-        | [168, 63, 129, 16] => true,
-        _ => false,
-    }
+            | [192, 0, 0 | 2, _]
+            | [198, 18 | 19, ..]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            | [100, 100, 100, 200]
+            | [168, 63, 129, 16]
+    )
 }
 
-/// Multicast, site-local, documentation, and the metadata service of AWS.
+/// Site-local, multicast, documentation, and the metadata service of AWS.
 fn is_special_v6(address: Ipv6Addr) -> bool {
-    match address.segments() {
-        [0xFF00..=0xFFFF | 0xFEC0..=0xFEFF, ..] | [0x2001, 0x0DB8, ..] => true,
-        segments => segments == [0xFD00, 0x0EC2, 0, 0, 0, 0, 0, 0x254],
-    }
+    let segments = address.segments();
+    matches!(segments, [0xFEC0..=0xFFFF, ..] | [0x2001, 0x0DB8, ..])
+        || segments == [0xFD00, 0x0EC2, 0, 0, 0, 0, 0, 0x254]
 }
 
 /// The IPv4 address that a transition mechanism would reach through this one; first form that fits, unwrapped once.
