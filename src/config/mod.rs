@@ -3,6 +3,7 @@
 
 pub mod assets;
 pub mod cache;
+pub mod cookies;
 pub mod datetime;
 pub mod debugging;
 pub mod delivery;
