@@ -7,13 +7,22 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::config::var::DefaultValue;
-use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
+use crate::config::{
+    Config, Env, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective,
+};
 use crate::{docgen, logging};
 
+/// Where the variables come from, as long as the program runs.
+pub type SharedEnv = Arc<dyn Env + Send + Sync>;
+
 /// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
-pub fn run<E: Error>(args: &[String], serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
+pub fn run<E: Error>(
+    args: &[String],
+    serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
+) -> ExitCode {
     let result = match parse(args) {
         Ok(Command::Serve { ignored }) => return start(ignored, serve),
         Ok(Command::Health) => health::run(&ProcessEnv),
@@ -115,13 +124,13 @@ fn parse(args: &[String]) -> Result<Command, Usage> {
 
 fn start<E: Error>(
     ignored: Option<String>,
-    serve: impl FnOnce(Config) -> Result<(), E>,
+    serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
 ) -> ExitCode {
-    let env = ProcessEnv;
-    let (config, warnings) = match Config::load(&env) {
+    let env: SharedEnv = Arc::new(ProcessEnv);
+    let (config, warnings) = match Config::load(&*env) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            logging::init(&LogConfig::load_leniently(&env));
+            logging::init(&LogConfig::load_leniently(&*env));
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -143,7 +152,7 @@ fn start<E: Error>(
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    match serve(config) {
+    match serve(config, env) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logging::critical(&chain(&error));

@@ -2,9 +2,11 @@
 //!
 //! It must not know what a request means; that is [`crate::http`] and [`crate::service`].
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
@@ -15,20 +17,21 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::ResultCache;
 use crate::config::cache::CacheType;
 use crate::config::processing::VectorMode;
-use crate::config::{Config, ProcessingConfig};
+use crate::config::{Config, Env, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Settings, serve};
 use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
-use crate::options::Parser;
 use crate::service::Images;
 use crate::service::assets::Assets;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
 use crate::source::Sources;
-use crate::url::signature::Verifier;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
+
+pub use self::reload::ReloadError;
+use self::reload::{Reloader, Reloads};
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -54,7 +57,9 @@ pub enum StartError {
 struct Components {
     images: Arc<dyn Images>,
     health: HealthProbe,
+    readiness: Arc<Readiness>,
     facts: Facts,
+    reloader: Reloader,
 }
 
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
@@ -71,7 +76,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         watermark_opacity: config.assets.watermark_opacity,
         savable: savable.clone(),
     };
-    let parser = Parser::new(&config.url, now_unix()).map_err(component)?;
+    let reloader = Reloader::new(config).map_err(component)?;
     let cache = ResultCache::new(&config.cache);
     let cache_is_on = config.cache.kind != CacheType::Off;
     if cache_is_on {
@@ -96,9 +101,10 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         workers: workers.count(),
         libvips,
     };
+    let (full, limit) = (workers.clone(), config.workers.queue_size);
+    let readiness = Readiness::new(move || limit > 0 && full.waiting() >= limit);
     let images = ImageService::new(Parts {
-        verifier: Verifier::new(&config.url),
-        parser,
+        rules: reloader.rules.clone(),
         sources,
         assets,
         assets_config: config.assets.clone(),
@@ -111,7 +117,9 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     Ok(Components {
         images: Arc::new(images),
         health: Arc::new(vips_works),
+        readiness: Arc::new(readiness),
         facts,
+        reloader,
     })
 }
 
@@ -184,13 +192,6 @@ fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartErro
     StartError::Component(Box::new(error))
 }
 
-fn now_unix() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
 /// Starts servers.
 #[derive(Debug)]
 pub struct Server;
@@ -203,7 +204,7 @@ impl Server {
     pub async fn start(config: &Config) -> Result<Running, StartError> {
         let components = build(config).await?;
         let server = &config.server;
-        let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
+        let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
         let addr = listener.local_addr();
         let settings = Settings {
@@ -211,8 +212,15 @@ impl Server {
             delivery: config.delivery.clone(),
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
+            secrets: components.reloader.secrets.clone(),
         };
-        let app = Arc::new(App::new(&settings, components.images, components.health));
+        let readiness = components.readiness;
+        let app = Arc::new(App::new(
+            &settings,
+            components.images,
+            components.health,
+            Arc::clone(&readiness),
+        ));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -223,6 +231,9 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            reloader: components.reloader,
+            readiness,
+            drain_delay: server.drain_delay,
             stop,
             task,
         })
@@ -237,14 +248,29 @@ pub struct Running {
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    reloader: Reloader,
+    readiness: Arc<Readiness>,
+    drain_delay: Duration,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    /// Stops gracefully; returns when every request has ended or the graceful time is over. Metrics are served until
-    /// then.
+    /// Replaces what decides whether a request is accepted: signing keys, presets, allowed sources and options, tokens.
+    /// Requests that have begun are not affected. Returns the variables that have changed too and that only a restart
+    /// reads.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; nothing has changed then.
+    pub fn reload(&mut self, config: &Config) -> Result<Vec<String>, ReloadError> {
+        self.reloader.reload(config)
+    }
+
+    /// Stops gracefully: turns unready, goes on for the drain delay, then accepts no more; returns when every request has
+    /// ended or the graceful time is over. Metrics are served until then.
     pub async fn stop(self) {
+        self.readiness.drain();
+        tokio::time::sleep(self.drain_delay).await;
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
@@ -261,19 +287,30 @@ impl Running {
     }
 }
 
-/// Serves until SIGINT or SIGTERM, then stops gracefully. A second signal changes nothing.
+/// Serves until SIGINT or SIGTERM, then stops gracefully; a second signal changes nothing. SIGHUP reads `env` again and
+/// reloads.
 ///
 /// # Errors
 /// [`StartError`] when the server could not start.
-pub async fn run(config: Config) -> Result<(), StartError> {
+pub async fn run(config: Config, env: Arc<dyn Env + Send + Sync>) -> Result<(), StartError> {
     // Registered first, so that a signal during the start is not lost.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut running = Server::start(&config).await?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = running.failed() => tracing::error!("the metrics listener has ended"),
+    drop(config);
+    let mut reloads = Reloads::new(env);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => reloads.ask(),
+            loaded = reloads.loaded() => reload::apply(&mut running, loaded),
+            () = running.failed() => {
+                tracing::error!("the metrics listener has ended");
+                break;
+            }
+        }
     }
     tracing::info!("Shutting down the server...");
     running.stop().await;

@@ -139,7 +139,8 @@ const LOCAL_FILE: Var = Var::new(
     "Path to a file of `NAME=value` lines. Its values overwrite those of the environment; an empty value unsets. \
      A missing file gives a warning, a line that cannot be read stops the start.",
     |_, _| Ok(()),
-);
+)
+.reloaded();
 
 pub(super) const VARS: &[Var] = &[LOCAL_FILE];
 

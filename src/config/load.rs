@@ -201,6 +201,7 @@ fn read(var: &Var, env: &dyn Env, draft: &mut Draft) {
         return;
     };
     draft.set.insert(var.name);
+    draft.config.given.note(var, &used.value);
     if let Err(invalid) = (var.apply)(draft, &used.value) {
         draft
             .errors

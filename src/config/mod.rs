@@ -9,6 +9,7 @@ mod dotenv;
 mod draft;
 pub mod env;
 pub mod errors;
+mod given;
 pub mod limits;
 mod lists;
 mod load;
@@ -27,6 +28,7 @@ pub mod workers;
 pub use self::assets::{AssetSource, AssetsConfig};
 pub use self::env::{Env, MapEnv, ProcessEnv};
 pub use self::errors::{ConfigError, ConfigErrors, Warning};
+pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
@@ -63,6 +65,8 @@ pub struct Config {
     pub monitoring: MonitoringConfig,
     /// Log format and level.
     pub logging: LogConfig,
+    /// Which variables are set.
+    pub given: Given,
 }
 
 /// The variables of one section, for documentation.

@@ -71,7 +71,8 @@ pub(super) const VARS: &[Var] = &[
         "Keys of URL signatures. Without keys signatures are not checked. An empty element is refused.",
         |d, v| hex(v).map(|keys| d.keys = keys),
     )
-    .secret(),
+    .secret()
+    .reloaded(),
     Var::new(
         "SALT",
         "",
@@ -79,14 +80,16 @@ pub(super) const VARS: &[Var] = &[
         "Salts of URL signatures, as many as keys and in the same order.",
         |d, v| hex(v).map(|salts| d.salts = salts),
     )
-    .secret(),
+    .secret()
+    .reloaded(),
     Var::new(
         "SIGNATURE_SIZE",
         "32",
         INT,
         "How many bytes of the signature count, 1 to 32.",
         |d, v| ranged(v, 1..=32, "invalid size").map(|n| d.config.url.signature_size = n),
-    ),
+    )
+    .reloaded(),
     Var::new(
         "TRUSTED_SIGNATURES",
         "",
@@ -99,7 +102,8 @@ pub(super) const VARS: &[Var] = &[
             Ok(())
         },
     )
-    .secret(),
+    .secret()
+    .reloaded(),
     Var::new(
         "ARGUMENTS_SEPARATOR",
         ":",
@@ -109,7 +113,8 @@ pub(super) const VARS: &[Var] = &[
             d.config.url.arguments_separator = v.to_owned();
             Ok(())
         },
-    ),
+    )
+    .reloaded(),
     Var::new(
         "BASE_URL",
         "",
@@ -119,7 +124,8 @@ pub(super) const VARS: &[Var] = &[
             d.config.url.base_url = v.to_owned();
             Ok(())
         },
-    ),
+    )
+    .reloaded(),
     Var::new(
         "URL_REPLACEMENTS",
         "",
@@ -127,14 +133,16 @@ pub(super) const VARS: &[Var] = &[
         "Beginnings of source URLs and what to put in their place, applied in order. `*` stands for anything but a \
          slash; `${1}` in a replacement is what the first `*` stood for.",
         |d, v| replacements(v).map(|pairs| d.config.url.url_replacements = pairs),
-    ),
+    )
+    .reloaded(),
     Var::new(
         "BASE64_URL_INCLUDES_FILENAME",
         "false",
         BOOL,
         "The part after the last slash of a Base64 source is a file name for readers and is dropped.",
         |d, v| boolean(v).map(|b| d.config.url.base64_url_includes_filename = b),
-    ),
+    )
+    .reloaded(),
     Var::new(
         "ALLOWED_SOURCES",
         "",
@@ -142,7 +150,8 @@ pub(super) const VARS: &[Var] = &[
         "What source URLs may begin with. `*` stands for anything but a slash. Not set, all are allowed. Empty elements \
          are dropped, and a list of nothing else is refused.",
         |d, v| patterns(v).map(|p| d.config.url.allowed_sources = p),
-    ),
+    )
+    .reloaded(),
     Var::new(
         "ALLOWED_PROCESSING_OPTIONS",
         "",
@@ -152,14 +161,16 @@ pub(super) const VARS: &[Var] = &[
             d.config.url.allowed_processing_options = strings(v);
             Ok(())
         },
-    ),
+    )
+    .reloaded(),
     Var::new(
         "ALLOW_SECURITY_OPTIONS",
         "false",
         BOOL,
         "Let URLs override limits, with options such as `max_src_resolution`.",
         |d, v| boolean(v).map(|b| d.config.url.allow_security_options = b),
-    ),
+    )
+    .reloaded(),
     Var::new(
         "PRESETS",
         "",
@@ -169,7 +180,8 @@ pub(super) const VARS: &[Var] = &[
             v.clone_into(&mut d.presets);
             Ok(())
         },
-    ),
+    )
+    .reloaded(),
     Var::new(
         "PRESETS_SEPARATOR",
         ",",
@@ -180,21 +192,24 @@ pub(super) const VARS: &[Var] = &[
             Ok(())
         },
     )
-    .blank(Blank::EmptyUnset),
+    .blank(Blank::EmptyUnset)
+    .reloaded(),
     Var::new(
         "PRESETS_PATH",
         "",
         LINES,
         "File with one definition a line, added after `PRESETS`. Blank lines and lines that begin with `#` do not count.",
         |d, v| lines(v).map(|l| d.preset_lines = l),
-    ),
+    )
+    .reloaded(),
     Var::new(
         "ONLY_PRESETS",
         "false",
         BOOL,
         "URLs name presets and nothing else.",
         |d, v| boolean(v).map(|b| d.config.url.only_presets = b),
-    ),
+    )
+    .reloaded(),
 ];
 
 /// Pairs keys with salts, and splits the presets.

@@ -3,7 +3,7 @@
 //! Owns the order of work and what is counted on the way. It does not know HTTP beyond header maps, and not pixels.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName};
 use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
 use super::fetch_count::FetchCount;
+use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
 use super::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
@@ -23,12 +24,11 @@ use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
+use crate::live::Live;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
-use crate::options::{Options, ParsedRequest, Parser};
+use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchError, FetchRequest, Fetched, Sources};
-use crate::url::path;
-use crate::url::signature::Verifier;
 use crate::vips::{Cancel, ThreadGuard};
 
 /// Worker threads that run image jobs.
@@ -37,10 +37,8 @@ pub type ImageWorkers = Workers<Job, Result<Processed, Error>, Cancel>;
 /// What the service is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Checks signatures.
-    pub verifier: Verifier,
-    /// Reads options and source URLs.
-    pub parser: Parser,
+    /// What a URL has to satisfy.
+    pub rules: Live<Rules>,
     /// Fetches sources.
     pub sources: Sources,
     /// Watermark and fallback image.
@@ -107,7 +105,7 @@ impl ImageService {
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
-        let parsed = self.parse(&request)?;
+        let parsed = self.parts.rules.get().parse(&request)?;
         if parsed.options.raw {
             return self.stream(&request, parsed).await;
         }
@@ -117,14 +115,6 @@ impl ImageService {
         let cache_status =
             Some(cache_status).filter(|s| self.parts.cache_is_on || *s == CacheStatus::Collapsed);
         Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
-    }
-
-    /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
-    fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
-        let path = self.parts.verifier.verify(path::split(&request.target)?)?;
-        self.parts
-            .parser
-            .parse(&path, &request.features, now_unix())
     }
 
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
@@ -329,13 +319,6 @@ fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
         }
     }
     out
-}
-
-fn now_unix() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Headers of a source that decide headers of a processed image.

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod assets;
 mod fetch_count;
 pub mod image;
+pub mod rules;
 pub mod validators;
 pub mod workers;
 

@@ -30,6 +30,7 @@ mod options_matrix;
 mod pixels;
 mod process;
 mod queue;
+mod reload;
 mod routes;
 mod security;
 mod signatures;
