@@ -26,7 +26,7 @@ pub mod var;
 pub mod workers;
 
 pub use self::assets::{AssetSource, AssetsConfig};
-pub use self::env::{Env, MapEnv, ProcessEnv};
+pub use self::env::{ArgsEnv, Env, MapEnv, ProcessEnv};
 pub use self::errors::{ConfigError, ConfigErrors, Warning};
 pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};

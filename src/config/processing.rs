@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::format::ImageFormat;
 
+use super::draft::Draft;
 use super::errors::Warning;
 use super::lists::format::{FORMAT_QUALITY, FORMATS};
 use super::lists::{format_qualities, formats};
@@ -62,6 +63,8 @@ pub struct ProcessingConfig {
     pub png_unlimited: bool,
     /// `SVG_UNLIMITED`.
     pub svg_unlimited: bool,
+    /// `TIFF_UNLIMITED`.
+    pub tiff_unlimited: bool,
     /// `AUTO_WEBP`, `AUTO_AVIF`, `AUTO_JXL` and their `ENFORCE_` forms.
     pub negotiation: Negotiation,
     /// `ENABLE_CLIENT_HINTS`.
@@ -218,6 +221,25 @@ pub(super) const VARS: &[Var] = &[
         },
     ),
     Var::new(
+        "DEFAULT_FORMAT",
+        "source",
+        "source, or an image format",
+        "Format of results where the URL names none: a format stands in place of `PREFERRED_FORMATS`, `source` leaves the \
+         choice to them. A name of older versions.",
+        |d, v| {
+            d.default_format = match v.trim().to_ascii_lowercase().as_str() {
+                "source" => None,
+                "heif" => Some(ImageFormat::Heic),
+                name => match formats(name)?.as_slice() {
+                    [format] if !format.info().vector => Some(*format),
+                    _ => return Err(Invalid::value("is no format of results")),
+                },
+            };
+            Ok(())
+        },
+    )
+    .scope(Scope::Own),
+    Var::new(
         "SKIP_PROCESSING_FORMATS",
         "",
         FORMATS,
@@ -309,6 +331,13 @@ pub(super) const VARS: &[Var] = &[
         |d, v| boolean(v).map(|b| d.config.processing.svg_unlimited = b),
     ),
     Var::new(
+        "TIFF_UNLIMITED",
+        "false",
+        BOOL,
+        "Lift libvips' own limits for TIFF, where it has such a switch: 8.17 and later.",
+        |d, v| boolean(v).map(|b| d.config.processing.tiff_unlimited = b),
+    ),
+    Var::new(
         "AUTO_WEBP",
         "false",
         BOOL,
@@ -368,6 +397,20 @@ pub(super) const VARS: &[Var] = &[
     )
     .scope(Scope::Own),
 ];
+
+/// `DEFAULT_FORMAT` is a list of one format to prefer.
+pub(super) fn complete(draft: &mut Draft) {
+    let Some(format) = draft.default_format else {
+        return;
+    };
+    if draft.set.contains("PREFERRED_FORMATS") {
+        draft.warnings.push(Warning::Note(
+            "IMGPROXY_PREFERRED_FORMATS has no effect because IMGFORGE_DEFAULT_FORMAT is set"
+                .to_owned(),
+        ));
+    }
+    draft.config.processing.preferred_formats = vec![format];
+}
 
 const WEBP_PRESETS: &[(&str, &str)] = &[
     ("default", "default"),

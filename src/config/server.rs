@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::draft::Draft;
+use super::errors::Warning;
 use super::lists::format::LIST;
 use super::lists::strings;
 use super::networks::networks;
@@ -325,6 +326,33 @@ pub(super) const VARS: &[Var] = &[
         },
     ),
     Var::new(
+        "PPROF_BIND",
+        "",
+        STRING,
+        "Accepted and without effect: there is no build with Go's profiler.",
+        |d, _| {
+            d.warnings.push(Warning::Note(
+                "IMGPROXY_PPROF_BIND has no effect: there is no profiler to listen".to_owned(),
+            ));
+            Ok(())
+        },
+    ),
+    Var::new(
+        "MALLOC",
+        "malloc",
+        "malloc|jemalloc|tcmalloc",
+        "Accepted for the sake of imgproxy's container, where it chooses the allocator. imgforge uses the system's, with two \
+         arenas; another one gives a warning.",
+        |d, v| {
+            if choice(v, ALLOCATORS)? {
+                d.warnings.push(Warning::Note(format!(
+                    "IMGPROXY_MALLOC={v} has no effect: the allocator is the system's"
+                )));
+            }
+            Ok(())
+        },
+    ),
+    Var::new(
         "TRUSTED_PROXIES",
         "",
         PROXIES,
@@ -364,6 +392,8 @@ pub(super) fn complete(draft: &mut Draft) {
 }
 
 const PROXIES: &str = "comma-separated addresses or networks (e.g. 10.0.0.0/8), or unix";
+
+const ALLOCATORS: &[(&str, bool)] = &[("malloc", false), ("jemalloc", true), ("tcmalloc", true)];
 
 const HEAD_MODES: &[(&str, HeadMode)] = &[("ok", HeadMode::Ok), ("full", HeadMode::Full)];
 

@@ -6,7 +6,7 @@ use super::lists::format::{HEX, LINES, LIST, PATTERNS, REPLACEMENTS, SEPARATED};
 use super::lists::{hex, lines, patterns, replacements, strings};
 use super::types::format::{BOOL, INT, STRING};
 use super::types::{boolean, ranged};
-use super::var::{Blank, Var};
+use super::var::{Blank, Invalid, Scope, Var};
 
 /// `spec/url.md` and `spec/configuration.md` sections 3.1, 3.3, 3.5.
 #[derive(Clone, Default)]
@@ -17,6 +17,8 @@ pub struct UrlConfig {
     pub signature_size: usize,
     /// `TRUSTED_SIGNATURES`.
     pub trusted_signatures: Vec<String>,
+    /// `IMGFORGE_LEGACY_SIGNATURES`: a signature over the percent-decoded path counts as well.
+    pub legacy_signatures: bool,
     /// `ARGUMENTS_SEPARATOR`.
     pub arguments_separator: String,
     /// `BASE_URL`; empty is none.
@@ -35,6 +37,13 @@ pub struct UrlConfig {
     pub presets: Vec<String>,
     /// `ONLY_PRESETS`.
     pub only_presets: bool,
+}
+
+impl UrlConfig {
+    /// Whether a request without a signature passes although there are keys.
+    pub fn allows_unsigned(&self) -> bool {
+        self.trusted_signatures.iter().any(|text| text == UNSIGNED)
+    }
 }
 
 impl std::fmt::Debug for UrlConfig {
@@ -81,6 +90,45 @@ pub(super) const VARS: &[Var] = &[
         |d, v| hex(v).map(|salts| d.salts = salts),
     )
     .secret()
+    .reloaded(),
+    Var::new(
+        "KEY_PATH",
+        "",
+        LINES,
+        "File with one key a line, in place of `KEY`. Blank lines and lines that begin with `#` do not count. Also the flag \
+         `-keypath`.",
+        |d, v| hex_lines(v).map(|keys| d.key_lines = Some(keys)),
+    )
+    .scope(Scope::Own)
+    .reloaded(),
+    Var::new(
+        "SALT_PATH",
+        "",
+        LINES,
+        "File with one salt a line, in place of `SALT`. Also the flag `-saltpath`.",
+        |d, v| hex_lines(v).map(|salts| d.salt_lines = Some(salts)),
+    )
+    .scope(Scope::Own)
+    .reloaded(),
+    Var::new(
+        "ALLOW_UNSIGNED",
+        "false",
+        BOOL,
+        "Accept `unsafe` in place of a signature although there are keys. For a migration only: anybody can then make the \
+         server work.",
+        |d, v| boolean(v).map(|b| d.allow_unsigned = b),
+    )
+    .scope(Scope::Own)
+    .reloaded(),
+    Var::new(
+        "LEGACY_SIGNATURES",
+        "false",
+        BOOL,
+        "Accept signatures over the percent-decoded path too, as the first imgforge made them. What was signed is then what \
+         counts: the decoded path. Each use is logged as a warning.",
+        |d, v| boolean(v).map(|b| d.config.url.legacy_signatures = b),
+    )
+    .scope(Scope::Own)
     .reloaded(),
     Var::new(
         "SIGNATURE_SIZE",
@@ -214,13 +262,28 @@ pub(super) const VARS: &[Var] = &[
 
 /// Pairs keys with salts, and splits the presets.
 pub(super) fn complete(draft: &mut Draft) {
+    for (lines, values, name, path) in [
+        (&mut draft.key_lines, &mut draft.keys, "KEY", "KEY_PATH"),
+        (&mut draft.salt_lines, &mut draft.salts, "SALT", "SALT_PATH"),
+    ] {
+        if let Some(lines) = lines.take() {
+            *values = lines;
+            if draft.set.contains(name) {
+                draft.warnings.push(Warning::Shadowed {
+                    ignored: format!("IMGPROXY_{name}"),
+                    used: format!("IMGFORGE_{path}"),
+                });
+            }
+        }
+    }
     let (keys, salts) = (&mut draft.keys, &mut draft.salts);
-    if keys.is_empty() && !draft.set.contains("KEY") {
+    let is_set = |name, path| draft.set.contains(name) || draft.set.contains(path);
+    if keys.is_empty() && !is_set("KEY", "KEY_PATH") {
         draft.warnings.push(Warning::Note(
             "no keys defined, signature checking is disabled".to_owned(),
         ));
     }
-    if salts.is_empty() && !draft.set.contains("SALT") {
+    if salts.is_empty() && !is_set("SALT", "SALT_PATH") {
         draft.warnings.push(Warning::Note(
             "no salts defined, signature checking is disabled".to_owned(),
         ));
@@ -235,6 +298,16 @@ pub(super) fn complete(draft: &mut Draft) {
             salts.len()
         )));
     }
+    if draft.allow_unsigned && !draft.config.url.keys.is_empty() {
+        draft.warnings.push(Warning::Note(
+            "IMGFORGE_ALLOW_UNSIGNED is on: requests need no signature".to_owned(),
+        ));
+        draft
+            .config
+            .url
+            .trusted_signatures
+            .push(UNSIGNED.to_owned());
+    }
     // Empty elements and comments define nothing.
     let mut presets: Vec<String> = draft
         .presets
@@ -245,3 +318,15 @@ pub(super) fn complete(draft: &mut Draft) {
     presets.append(&mut draft.preset_lines);
     draft.config.url.presets = presets;
 }
+
+/// One hex string a line, at least one.
+fn hex_lines(path: &str) -> Result<Vec<Vec<u8>>, Invalid> {
+    let lines = lines(path)?;
+    if lines.is_empty() {
+        return Err(Invalid::value("the file is empty"));
+    }
+    hex(&lines.join(","))
+}
+
+/// What stands in place of a signature where none is needed.
+const UNSIGNED: &str = "unsafe";

@@ -22,6 +22,10 @@ fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
     open(
         OPERATION,
         bytes,
-        &[("page", Value::Int(0)), ("n", Value::Int(options.pages))],
+        &[
+            ("page", Value::Int(0)),
+            ("n", Value::Int(options.pages)),
+            ("unlimited", Value::Bool(options.tiff_unlimited)),
+        ],
     )
 }

@@ -153,6 +153,10 @@ fn protections(config: &Config) -> BTreeSet<&'static str> {
     let tokens = !config.server.secret.is_empty() || !config.server.secrets.is_empty();
     [
         ("IMGPROXY_KEY", !url.keys.is_empty()),
+        (
+            "IMGFORGE_ALLOW_UNSIGNED=false",
+            !url.keys.is_empty() && !url.allows_unsigned(),
+        ),
         ("IMGPROXY_SECRET", tokens),
         ("IMGPROXY_ALLOWED_SOURCES", !url.allowed_sources.is_empty()),
         (
@@ -207,6 +211,10 @@ mod tests {
             let shown = name.replace("IMGFORGE_SECRETS", "IMGPROXY_SECRET");
             assert!(error.contains(&shown), "{name}: {error}");
         }
+        let mut unsigned = other.to_vec();
+        unsigned.push(("IMGFORGE_ALLOW_UNSIGNED", "true"));
+        let error = reloader.reload(&config(&unsigned)).unwrap_err().to_string();
+        assert!(error.contains("IMGFORGE_ALLOW_UNSIGNED"), "{error}");
         let error = reloader.reload(&config(&[])).unwrap_err().to_string();
         assert!(error.contains("IMGPROXY_ONLY_PRESETS"), "{error}");
     }

@@ -129,6 +129,18 @@ impl ImageService {
         }
     }
 
+    /// `IMGFORGE_ALLOWED_MIME_TYPES`.
+    fn check_type(&self, format: ImageFormat) -> Result<(), Error> {
+        let allowed = &self.parts.settings.limits.allowed_formats;
+        if allowed.is_empty() || allowed.contains(&format) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::SourceTypeNotAllowed,
+            format!("Source image type is not allowed: {}", format.info().mime),
+        ))
+    }
+
     /// The answer from the cache, from a job that is running already, or from a job of this request's own.
     async fn shared(
         &self,
@@ -230,6 +242,9 @@ impl ImageService {
                 _ => return Err(error.into()),
             },
         };
+        if fallback_for.is_none() {
+            self.check_type(source.format)?;
+        }
         let origin_bytes = source.bytes.len() as u64;
         let headers = kept_headers(&source.headers, fallback_for.is_some());
         let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;

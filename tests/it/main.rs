@@ -26,6 +26,7 @@ mod hostile;
 mod limits;
 mod metrics;
 mod metrics_cases;
+mod migration;
 mod options_matrix;
 mod pixels;
 mod process;
