@@ -24,6 +24,7 @@ use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Settings, se
 use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
 use crate::service::Images;
 use crate::service::assets::Assets;
+use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
 use crate::source::Sources;
@@ -105,7 +106,11 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let readiness = Readiness::new(move || limit > 0 && full.waiting() >= limit);
     let images = ImageService::new(Parts {
         rules: reloader.rules.clone(),
-        sources,
+        downloads: Downloads::new(
+            sources,
+            config.source.download_timeout,
+            config.cache.negative,
+        ),
         assets,
         assets_config: config.assets.clone(),
         cache,

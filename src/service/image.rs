@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
+use super::downloads::{Downloads, Failure};
 use super::fetch_count::FetchCount;
 use super::rules::Rules;
 use super::validators;
@@ -28,7 +29,7 @@ use crate::live::Live;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
 use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
-use crate::source::{FetchError, FetchRequest, Fetched, Sources};
+use crate::source::{FetchRequest, Fetched};
 use crate::vips::{Cancel, ThreadGuard};
 
 /// Worker threads that run image jobs.
@@ -40,7 +41,7 @@ pub struct Parts {
     /// What a URL has to satisfy.
     pub rules: Live<Rules>,
     /// Fetches sources.
-    pub sources: Sources,
+    pub downloads: Downloads,
     /// Watermark and fallback image.
     pub assets: Assets,
     /// How the fallback image is answered.
@@ -212,6 +213,8 @@ impl ImageService {
         parsed: &ParsedRequest,
         conditions: HeaderMap,
     ) -> Result<Answer, Error> {
+        // Before the queue, so that all who wait for a worker share one download.
+        let download = self.parts.downloads.expect(&parsed.source_url, &conditions);
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
         let waited = queued.elapsed().as_secs_f64();
@@ -229,19 +232,27 @@ impl ImageService {
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
             deadline: request.deadline,
         };
-        let (source, fallback_for) = match self.fetch(fetch).await {
+        let (source, fallback_for) = match download.fetch(fetch).await {
             Ok(Fetched::Image(image)) => (image, None),
             Ok(Fetched::NotModified(headers)) => return Ok(Answer::NotModified(headers)),
-            Err(error) => match &self.parts.assets.fallback {
-                Some(image) if error.allows_fallback() => {
-                    tracing::warn!(%error, image_url = parsed.source_url, "could not load the image, using the fallback image");
-                    let error = Error::from(error);
+            Err(Failure {
+                error,
+                allows_fallback,
+                ..
+            }) => match &self.parts.assets.fallback {
+                Some(image) if allows_fallback => {
+                    tracing::warn!(
+                        error = error.detail(),
+                        image_url = parsed.source_url,
+                        "could not load the image, using the fallback image"
+                    );
                     monitoring::error(error.outcome().category);
                     (image.clone(), Some(error))
                 }
-                _ => return Err(error.into()),
+                _ => return Err(error),
             },
         };
+        drop(download);
         if fallback_for.is_none() {
             self.check_type(source.format)?;
         }
@@ -275,13 +286,6 @@ impl ImageService {
         })))
     }
 
-    async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let fetch = FetchCount::begin(&request.url);
-        let result = self.parts.sources.fetch(request).await;
-        fetch.ended(&result);
-        result
-    }
-
     /// Streams the source as it is, whatever its status.
     async fn stream(
         &self,
@@ -291,7 +295,8 @@ impl ImageService {
         let fetch = FetchCount::begin(&parsed.source_url);
         let result = self
             .parts
-            .sources
+            .downloads
+            .sources()
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
                 headers: picked(&request.headers, RAW_REQUEST_HEADERS),
