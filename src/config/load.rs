@@ -6,7 +6,7 @@ use super::errors::{ConfigError, ConfigErrors, Warning};
 use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
 use super::{
-    Config, LogConfig, ServerConfig, assets, delivery, logging, monitoring, processing, server,
+    Config, LogConfig, ServerConfig, assets, delivery, logging, migration, monitoring, server,
     source, url, vars, workers,
 };
 
@@ -262,7 +262,7 @@ fn mistake(var: &Var, name: &str, value: &str, invalid: &Invalid) -> ConfigError
 fn complete(draft: &mut Draft) {
     server::complete(draft);
     url::complete(draft);
-    processing::complete(draft);
+    migration::complete(draft);
     source::complete(draft);
     workers::complete(draft);
     assets::complete(draft);

@@ -1,6 +1,7 @@
 //! Configuration: one file per section, each a plain struct and the table of its variables.
 //! Rule: `spec/configuration.md`.
 
+pub mod access;
 pub mod assets;
 pub mod cache;
 pub mod datetime;
@@ -14,6 +15,7 @@ pub mod limits;
 mod lists;
 mod load;
 pub mod logging;
+mod migration;
 pub mod monitoring;
 mod names;
 mod networks;
@@ -82,6 +84,7 @@ pub struct Section {
 pub const SECTIONS: &[Section] = &[
     section("Environment file", env::VARS),
     section("Server", server::VARS),
+    section("Access", access::VARS),
     section("Workers", workers::VARS),
     section("URLs, signatures, presets", url::VARS),
     section("Limits", limits::VARS),
@@ -92,6 +95,7 @@ pub const SECTIONS: &[Section] = &[
     section("Cache", cache::VARS),
     section("Metrics", monitoring::VARS),
     section("Logging", logging::VARS),
+    section("Names of older programs", migration::VARS),
 ];
 
 /// Every variable.

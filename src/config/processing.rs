@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::format::ImageFormat;
 
-use super::draft::Draft;
 use super::errors::Warning;
 use super::lists::format::{FORMAT_QUALITY, FORMATS};
 use super::lists::{format_qualities, formats};
@@ -221,25 +220,6 @@ pub(super) const VARS: &[Var] = &[
         },
     ),
     Var::new(
-        "DEFAULT_FORMAT",
-        "source",
-        "source, or an image format",
-        "Format of results where the URL names none: a format stands in place of `PREFERRED_FORMATS`, `source` leaves the \
-         choice to them. A name of older versions.",
-        |d, v| {
-            d.default_format = match v.trim().to_ascii_lowercase().as_str() {
-                "source" => None,
-                "heif" => Some(ImageFormat::Heic),
-                name => match formats(name)?.as_slice() {
-                    [format] if !format.info().vector => Some(*format),
-                    _ => return Err(Invalid::value("is no format of results")),
-                },
-            };
-            Ok(())
-        },
-    )
-    .scope(Scope::Own),
-    Var::new(
         "SKIP_PROCESSING_FORMATS",
         "",
         FORMATS,
@@ -397,20 +377,6 @@ pub(super) const VARS: &[Var] = &[
     )
     .scope(Scope::Own),
 ];
-
-/// `DEFAULT_FORMAT` is a list of one format to prefer.
-pub(super) fn complete(draft: &mut Draft) {
-    let Some(format) = draft.default_format else {
-        return;
-    };
-    if draft.set.contains("PREFERRED_FORMATS") {
-        draft.warnings.push(Warning::Note(
-            "IMGPROXY_PREFERRED_FORMATS has no effect because IMGFORGE_DEFAULT_FORMAT is set"
-                .to_owned(),
-        ));
-    }
-    draft.config.processing.preferred_formats = vec![format];
-}
 
 const WEBP_PRESETS: &[(&str, &str)] = &[
     ("default", "default"),

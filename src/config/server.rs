@@ -1,14 +1,9 @@
 //! Listener, timeouts, routes.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::access::TrustedProxies;
 use super::draft::Draft;
-use super::errors::Warning;
-use super::lists::format::LIST;
-use super::lists::strings;
-use super::networks::networks;
-use super::source::IpNetwork;
 use super::types::format::{BOOL, INT, SECONDS, STRING};
 use super::types::{boolean, choice, integer, non_negative, positive_seconds, seconds};
 use super::var::{Alias, Invalid, Scope, Var};
@@ -35,31 +30,6 @@ pub enum HeadMode {
     Ok,
     /// What GET does, without the body.
     Full,
-}
-
-/// Proxies whose `X-Forwarded-For` counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies {
-    /// Their addresses.
-    pub networks: Vec<IpNetwork>,
-    /// Whoever connects to the Unix socket.
-    pub unix: bool,
-}
-
-impl TrustedProxies {
-    /// Whether nobody is trusted.
-    pub fn is_empty(&self) -> bool {
-        self.networks.is_empty() && !self.unix
-    }
-
-    /// Whether `peer` is one; `None` is the other end of a Unix socket.
-    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
-        peer.map_or(self.unix, |address| {
-            self.networks
-                .iter()
-                .any(|network| network.contains(address))
-        })
-    }
 }
 
 /// `spec/http.md` section 1.
@@ -268,47 +238,6 @@ pub(super) const VARS: &[Var] = &[
     )
     .scope(Scope::Own),
     Var::new(
-        "SECRET",
-        "",
-        STRING,
-        "Token that image requests must carry as `Authorization: Bearer …`. Not set, none is asked for.",
-        |d, v| {
-            d.config.server.secret = v.to_owned();
-            Ok(())
-        },
-    )
-    .secret()
-    .reloaded(),
-    Var::new(
-        "SECRETS",
-        "",
-        LIST,
-        "Tokens that are accepted like `SECRET`, so that one can be replaced while the other is still in use. Empty \
-         elements are dropped, and a list of nothing else is refused.",
-        |d, v| {
-            let tokens: Vec<String> = strings(v).into_iter().filter(|t| !t.is_empty()).collect();
-            if tokens.is_empty() {
-                return Err(Invalid::value("has no token"));
-            }
-            d.config.server.secrets = tokens;
-            Ok(())
-        },
-    )
-    .scope(Scope::Own)
-    .secret()
-    .reloaded(),
-    Var::new(
-        "ALLOW_ORIGIN",
-        "",
-        STRING,
-        "Value of `Access-Control-Allow-Origin`. A comma-separated list allows each of its origins by its own name. Not set, no \
-         CORS headers are sent.",
-        |d, v| {
-            d.config.server.allow_origin = v.to_owned();
-            Ok(())
-        },
-    ),
-    Var::new(
         "DEVELOPMENT_ERRORS_MODE",
         "false",
         BOOL,
@@ -325,56 +254,6 @@ pub(super) const VARS: &[Var] = &[
             Ok(())
         },
     ),
-    Var::new(
-        "PPROF_BIND",
-        "",
-        STRING,
-        "Accepted and without effect: there is no build with Go's profiler.",
-        |d, _| {
-            d.warnings.push(Warning::Note(
-                "IMGPROXY_PPROF_BIND has no effect: there is no profiler to listen".to_owned(),
-            ));
-            Ok(())
-        },
-    ),
-    Var::new(
-        "MALLOC",
-        "malloc",
-        "malloc|jemalloc|tcmalloc",
-        "Accepted for the sake of imgproxy's container, where it chooses the allocator. imgforge uses the system's, with two \
-         arenas; another one gives a warning.",
-        |d, v| {
-            if choice(v, ALLOCATORS)? {
-                d.warnings.push(Warning::Note(format!(
-                    "IMGPROXY_MALLOC={v} has no effect: the allocator is the system's"
-                )));
-            }
-            Ok(())
-        },
-    ),
-    Var::new(
-        "TRUSTED_PROXIES",
-        "",
-        PROXIES,
-        "Proxies in front of the server. The client's address is the last one in `X-Forwarded-For` that is not one of \
-         them; what others write there is ignored. `unix` is whoever connects to the Unix socket. Not set, rules about \
-         clients go by the peer's address, and the log believes `CF-Connecting-IP`, `X-Forwarded-For` and `X-Real-IP`, \
-         as imgproxy's does.",
-        |d, v| {
-            let is_unix = |part: &&str| part.trim().eq_ignore_ascii_case("unix");
-            let rest: Vec<&str> = v.split(',').filter(|part| !is_unix(part)).collect();
-            d.config.server.trusted_proxies = TrustedProxies {
-                unix: v.split(',').any(|part| is_unix(&part)),
-                networks: if rest.is_empty() {
-                    Vec::new()
-                } else {
-                    networks(&rest.join(","))?
-                },
-            };
-            Ok(())
-        },
-    )
-    .scope(Scope::Own),
 ];
 
 /// The address from `PORT`, and the graceful stop.
@@ -390,10 +269,6 @@ pub(super) fn complete(draft: &mut Draft) {
         .graceful_stop_timeout
         .unwrap_or_else(|| server.timeout.saturating_mul(2));
 }
-
-const PROXIES: &str = "comma-separated addresses or networks (e.g. 10.0.0.0/8), or unix";
-
-const ALLOCATORS: &[(&str, bool)] = &[("malloc", false), ("jemalloc", true), ("tcmalloc", true)];
 
 const HEAD_MODES: &[(&str, HeadMode)] = &[("ok", HeadMode::Ok), ("full", HeadMode::Full)];
 

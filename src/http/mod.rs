@@ -34,8 +34,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use crate::config::access::TrustedProxies;
 use crate::config::processing::Negotiation;
-use crate::config::server::{HeadMode, TrustedProxies};
+use crate::config::server::HeadMode;
 use crate::config::{DeliveryConfig, ServerConfig};
 use crate::live::Live;
 use crate::service::Images;

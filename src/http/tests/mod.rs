@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, Listener, Readiness, Secrets, Settings, response, serve};
 use crate::config::ServerConfig;
+use crate::config::access::TrustedProxies;
 use crate::config::processing::Negotiation;
-use crate::config::server::{HeadMode, Network, TrustedProxies};
+use crate::config::server::{HeadMode, Network};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
