@@ -2,6 +2,7 @@
 //!
 //! It must not know what a request means; that is [`crate::http`] and [`crate::service`].
 
+mod housekeeping;
 mod reload;
 
 use std::net::SocketAddr;
@@ -17,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::ResultCache;
 use crate::config::cache::CacheType;
 use crate::config::processing::VectorMode;
-use crate::config::{Config, Env, ProcessingConfig};
+use crate::config::{Config, DebuggingConfig, Env, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Settings, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Redaction, Settings, serve};
 use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
+use crate::reporting::Reporters;
 use crate::service::Images;
 use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
@@ -30,6 +32,7 @@ use crate::service::workers::Workers;
 use crate::source::Sources;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
+use housekeeping::Housekeeping;
 
 pub use self::reload::ReloadError;
 use self::reload::{Reloader, Reloads};
@@ -61,11 +64,13 @@ struct Components {
     readiness: Arc<Readiness>,
     facts: Facts,
     reloader: Reloader,
+    reporters: Reporters,
 }
 
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
 async fn build(config: &Config) -> Result<Components, StartError> {
-    let libvips = start_vips(&config.processing)?;
+    let libvips = start_vips(&config.processing, &config.debugging)?;
+    let reporters = Reporters::start(&config.reporting).map_err(component)?;
     let sources = Sources::new(&config.source).map_err(component)?;
     let assets = Assets::load(&config.assets, &sources)
         .await
@@ -99,6 +104,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
             Vec::new()
         },
         schemes: schemes(config),
+        report_services: reporters.services(),
         workers: workers.count(),
         libvips,
     };
@@ -125,6 +131,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         readiness: Arc::new(readiness),
         facts,
         reloader,
+        reporters,
     })
 }
 
@@ -137,7 +144,10 @@ fn schemes(config: &Config) -> Vec<Scheme> {
 }
 
 /// Starts libvips with exactly the loaders of `decode`; gives its version.
-fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
+fn start_vips(
+    config: &ProcessingConfig,
+    debugging: &DebuggingConfig,
+) -> Result<String, StartError> {
     let report = vips::init(&VipsSettings {
         vector: match config.vips_vector {
             VectorMode::Auto => Vector::Auto,
@@ -145,7 +155,8 @@ fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
             VectorMode::Off => Vector::Off,
         },
         allowed_loaders: decode::OPERATIONS,
-        leak_check: false,
+        leak_check: debugging.leak_check,
+        cache_trace: debugging.cache_trace,
     })
     .map_err(component)?;
     monitoring::set_vips_probe(|| {
@@ -197,6 +208,17 @@ fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartErro
     StartError::Component(Box::new(error))
 }
 
+/// What libvips still holds once every request has ended.
+fn log_leaks() {
+    let (objects, memory) = (vips::live_objects(), vips::memory());
+    tracing::info!(
+        objects,
+        allocations = memory.allocs,
+        bytes = memory.current,
+        "libvips objects that were not freed"
+    );
+}
+
 /// Starts servers.
 #[derive(Debug)]
 pub struct Server;
@@ -218,6 +240,12 @@ impl Server {
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
             secrets: components.reloader.secrets.clone(),
+            redaction: Redaction {
+                signatures_are_checked: !config.url.keys.is_empty(),
+                hide_from_log: config.logging.redact_signature,
+                arguments_separator: config.url.arguments_separator.clone(),
+            },
+            reporters: components.reporters.clone(),
         };
         let readiness = components.readiness;
         let app = Arc::new(App::new(
@@ -241,6 +269,9 @@ impl Server {
             drain_delay: server.drain_delay,
             stop,
             task,
+            reporters: components.reporters,
+            leak_check: config.debugging.leak_check,
+            _housekeeping: Housekeeping::start(&config.debugging),
         })
     }
 }
@@ -258,6 +289,9 @@ pub struct Running {
     drain_delay: Duration,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    reporters: Reporters,
+    leak_check: bool,
+    _housekeeping: Housekeeping,
 }
 
 impl Running {
@@ -279,6 +313,10 @@ impl Running {
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
+        }
+        self.reporters.stop(LAST_REPORTS).await;
+        if self.leak_check {
+            log_leaks();
         }
     }
 
@@ -321,6 +359,9 @@ pub async fn run(config: Config, env: Arc<dyn Env + Send + Sync>) -> Result<(), 
     running.stop().await;
     Ok(())
 }
+
+/// How long reports may take after the last request: imgproxy's time.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 fn start_metrics(config: &Config, facts: &Facts) -> Result<Option<MetricsServer>, StartError> {
     let Some(listener) = metrics::bind(&config.monitoring, &config.server.bind)? else {

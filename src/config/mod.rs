@@ -5,6 +5,7 @@ pub mod access;
 pub mod assets;
 pub mod cache;
 pub mod datetime;
+pub mod debugging;
 pub mod delivery;
 mod dotenv;
 mod draft;
@@ -20,6 +21,7 @@ pub mod monitoring;
 mod names;
 mod networks;
 pub mod processing;
+pub mod reporting;
 pub mod server;
 pub mod source;
 mod types;
@@ -34,9 +36,10 @@ pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
-    monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
-    source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
+    cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
+    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
+    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig, url::UrlConfig,
+    workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -65,10 +68,14 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
-    /// Log format and level.
+    /// Log format and level, syslog.
     pub logging: LogConfig,
     /// Which variables are set.
     pub given: Given,
+    /// Memory that goes back to the system, debugging of libvips.
+    pub debugging: DebuggingConfig,
+    /// Error reporting.
+    pub reporting: ReportingConfig,
 }
 
 /// The variables of one section, for documentation.
@@ -96,6 +103,8 @@ pub const SECTIONS: &[Section] = &[
     section("Metrics", monitoring::VARS),
     section("Logging", logging::VARS),
     section("Names of older programs", migration::VARS),
+    section("Error reporting", reporting::VARS),
+    section("Memory and debugging", debugging::VARS),
 ];
 
 /// Every variable.

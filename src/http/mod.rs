@@ -13,11 +13,14 @@ mod endpoint;
 mod error_page;
 mod gateway;
 mod image;
+mod linger;
 mod listener;
 mod log;
 pub mod metrics;
 mod pages;
 mod ready;
+mod redaction;
+mod report;
 mod request;
 mod response;
 mod secret;
@@ -39,6 +42,7 @@ use crate::config::processing::Negotiation;
 use crate::config::server::HeadMode;
 use crate::config::{DeliveryConfig, ServerConfig};
 use crate::live::Live;
+use crate::reporting::Reporters;
 use crate::service::Images;
 use cors::Cors;
 use endpoint::{Endpoint, RouteTable};
@@ -48,6 +52,7 @@ use response::{Writer, header_value, plain};
 pub use listener::{BindError, Listener};
 pub use pages::HealthProbe;
 pub use ready::Readiness;
+pub use redaction::Redaction;
 pub use secret::Secrets;
 
 /// Everything that routes need.
@@ -64,6 +69,8 @@ pub struct App {
     timeout: Duration,
     proxies: TrustedProxies,
     secrets: Live<Secrets>,
+    redaction: Redaction,
+    reporters: Reporters,
     server_name: HeaderValue,
 }
 
@@ -88,6 +95,10 @@ pub struct Settings {
     pub negotiation: Negotiation,
     /// `ENABLE_CLIENT_HINTS`.
     pub client_hints: bool,
+    /// What is kept out of log lines and reports.
+    pub redaction: Redaction,
+    /// Where errors are reported.
+    pub reporters: Reporters,
 }
 
 impl App {
@@ -116,6 +127,8 @@ impl App {
             timeout: server.timeout,
             proxies: server.trusted_proxies.clone(),
             secrets: settings.secrets.clone(),
+            redaction: settings.redaction.clone(),
+            reporters: settings.reporters.clone(),
             server_name: header_value(&server.server_name),
         }
     }

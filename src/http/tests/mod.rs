@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Listener, Readiness, Secrets, Settings, response, serve};
+use super::{App, Listener, Readiness, Redaction, Secrets, Settings, response, serve};
 use crate::config::ServerConfig;
 use crate::config::access::TrustedProxies;
 use crate::config::processing::Negotiation;
@@ -29,6 +29,7 @@ use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::live::Live;
+use crate::reporting::Reporters;
 use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 
 /// Answers by the second segment of the target.
@@ -166,12 +167,15 @@ fn processed(body: Bytes) -> ImageResponse {
         filename: None,
         attachment: None,
         processing_options: "width:20".to_owned(),
+        fallback_for: None,
         cache_status: None,
     }
 }
 
 fn settings() -> Settings {
     Settings {
+        redaction: Redaction::default(),
+        reporters: Reporters::default(),
         server: ServerConfig {
             network: Network::Tcp,
             bind: "127.0.0.1:0".to_owned(),
