@@ -3,7 +3,7 @@
 //! Owns the order of work and what is counted on the way. It does not know HTTP beyond header maps, and not pixels.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -17,6 +17,7 @@ use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
 use super::downloads::{Downloads, Failure};
 use super::fetch_count::FetchCount;
+use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
 use super::{Asked, Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
@@ -24,12 +25,11 @@ use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
+use crate::live::Live;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
-use crate::options::{Options, ParsedRequest, Parser};
+use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched};
-use crate::url::path;
-use crate::url::signature::Verifier;
 use crate::vips::{Cancel, ThreadGuard};
 
 /// Worker threads that run image jobs.
@@ -38,10 +38,8 @@ pub type ImageWorkers = Workers<Job, Result<Processed, Error>, Cancel>;
 /// What the service is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Checks signatures.
-    pub verifier: Verifier,
-    /// Reads options and source URLs.
-    pub parser: Parser,
+    /// What a URL has to satisfy.
+    pub rules: Live<Rules>,
     /// Fetches sources.
     pub downloads: Downloads,
     /// Watermark and fallback image.
@@ -108,7 +106,7 @@ impl ImageService {
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
-        let parsed = self.parse(&request)?;
+        let parsed = self.parts.rules.get().parse(&request)?;
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {
                 source_url: parsed.source_url.clone(),
@@ -126,14 +124,6 @@ impl ImageService {
         Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
     }
 
-    /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
-    fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
-        let path = self.parts.verifier.verify(path::split(&request.target)?)?;
-        self.parts
-            .parser
-            .parse(&path, &request.features, now_unix())
-    }
-
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
     fn check_result_format(&self, options: &Options) -> Result<(), Error> {
         match options.output.format {
@@ -144,6 +134,18 @@ impl ImageService {
                 format!("Resulting image format is not supported: {format}"),
             )),
         }
+    }
+
+    /// `IMGFORGE_ALLOWED_MIME_TYPES`.
+    fn check_type(&self, format: ImageFormat) -> Result<(), Error> {
+        let allowed = &self.parts.settings.limits.allowed_formats;
+        if allowed.is_empty() || allowed.contains(&format) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::SourceTypeNotAllowed,
+            format!("Source image type is not allowed: {}", format.info().mime),
+        ))
     }
 
     /// The answer from the cache, from a job that is running already, or from a job of this request's own.
@@ -264,6 +266,9 @@ impl ImageService {
             },
         };
         drop(download);
+        if fallback_for.is_none() {
+            self.check_type(source.format)?;
+        }
         let origin_bytes = source.bytes.len() as u64;
         let headers = kept_headers(&source.headers, fallback_for.is_some());
         let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;
@@ -348,13 +353,6 @@ fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
         }
     }
     out
-}
-
-fn now_unix() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Headers of a source that decide headers of a processed image.
