@@ -114,6 +114,17 @@ impl Category {
     }
 }
 
+/// When error reporting hears of a kind. Rule: `spec/http.md` section 11.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// The server or the picture is at fault.
+    Always,
+    /// The source could not be had: as `IMGPROXY_REPORT_DOWNLOADING_ERRORS` says.
+    Download,
+    /// The client is at fault, or the load.
+    Never,
+}
+
 /// One row of the error table: what a [`Kind`] means outside the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -166,6 +177,42 @@ impl Kind {
             status,
             message,
             category,
+        }
+    }
+
+    /// The name of the kind, by which error reports are grouped.
+    pub fn name(self) -> String {
+        let debug = format!("{self:?}");
+        debug.split('(').next().unwrap_or_default().to_owned()
+    }
+
+    /// Whether error reporting hears of it.
+    pub fn reported(self) -> Reported {
+        match self {
+            Self::BrokenImage | Self::BrokenSvg | Self::Internal => Reported::Always,
+            Self::SourceBlocked
+            | Self::SourceUnreachable
+            | Self::SourceClientError(_)
+            | Self::SourceServerError
+            | Self::SourceTimeout
+            | Self::SourceIncomplete
+            | Self::SourceTooLarge
+            | Self::SourceFormatUnknown
+            | Self::SourceFormatUndetectable => Reported::Download,
+            _ => Reported::Never,
+        }
+    }
+
+    /// Where imgproxy's documentation explains what was asked wrongly.
+    pub fn docs_url(self) -> Option<&'static str> {
+        match self {
+            Self::InvalidUrl | Self::SecurityOptionDenied | Self::ResultFormatUnsupported => {
+                Some("https://docs.imgproxy.net/usage/processing")
+            }
+            Self::InvalidSignature | Self::SignatureIsOption => {
+                Some("https://docs.imgproxy.net/usage/signing_url")
+            }
+            _ => None,
         }
     }
 
