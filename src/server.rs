@@ -208,8 +208,14 @@ fn now_unix() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// What libvips still holds once every request has ended.
-fn log_leaks() {
+/// What libvips still holds once every request has ended; a worker may need a moment more than its request.
+async fn log_leaks() {
+    for _ in 0..20 {
+        if vips::live_objects() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let (objects, memory) = (vips::live_objects(), vips::memory());
     tracing::info!(
         objects,
@@ -291,7 +297,7 @@ impl Running {
         }
         self.reporters.stop(LAST_REPORTS).await;
         if self.leak_check {
-            log_leaks();
+            log_leaks().await;
         }
     }
 
