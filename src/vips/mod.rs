@@ -38,7 +38,7 @@ pub use memory::{Allocator, Memory, allocator, memory, trim};
 pub use metadata::Metadata;
 pub use operation::{Built, Operation};
 use setup::ensure_ready;
-pub use setup::{InitReport, VipsSettings, init};
+pub use setup::{InitReport, VipsSettings, init, is_ready};
 pub use source::Source;
 pub use target::Target;
 pub use value::Value;

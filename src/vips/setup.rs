@@ -28,6 +28,11 @@ pub struct VipsSettings {
     pub cache_trace: bool,
 }
 
+/// Whether [`init`] has succeeded.
+pub fn is_ready() -> bool {
+    matches!(STATE.get(), Some(Ok(_)))
+}
+
 /// What initialisation found and decided, for one line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitReport {

@@ -22,6 +22,7 @@ mod cancellation;
 mod downloads;
 mod formats;
 mod fuzz;
+mod golden;
 mod harness;
 mod hostile;
 mod limits;
