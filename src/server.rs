@@ -214,8 +214,14 @@ fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartErro
     StartError::Component(Box::new(error))
 }
 
-/// What libvips still holds once every request has ended.
-fn log_leaks() {
+/// What libvips still holds once every request has ended; a worker may need a moment more than its request.
+async fn log_leaks() {
+    for _ in 0..20 {
+        if vips::live_objects() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let (objects, memory) = (vips::live_objects(), vips::memory());
     tracing::info!(
         objects,
@@ -322,7 +328,7 @@ impl Running {
         }
         self.reporters.stop(LAST_REPORTS).await;
         if self.leak_check {
-            log_leaks();
+            log_leaks().await;
         }
     }
 
