@@ -6,8 +6,8 @@ use super::errors::{ConfigError, ConfigErrors, Warning};
 use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
 use super::{
-    Config, LogConfig, ServerConfig, assets, delivery, logging, monitoring, server, source, url,
-    vars, workers,
+    Config, LogConfig, ServerConfig, assets, delivery, logging, monitoring, server, source,
+    telemetry, url, vars, workers,
 };
 
 impl Config {
@@ -266,6 +266,7 @@ fn complete(draft: &mut Draft) {
     assets::complete(draft);
     logging::complete(draft);
     monitoring::complete(draft);
+    telemetry::complete(draft);
 }
 
 fn deprecations(draft: &mut Draft) {

@@ -18,6 +18,7 @@ mod names;
 pub mod processing;
 pub mod server;
 pub mod source;
+pub mod telemetry;
 mod types;
 pub mod url;
 pub mod var;
@@ -31,7 +32,7 @@ pub use self::var::Var;
 pub use self::{
     cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
     monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
-    source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
+    source::SourceConfig, telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -60,6 +61,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
+    /// Where traces and metrics are sent.
+    pub telemetry: TelemetryConfig,
     /// Log format and level.
     pub logging: LogConfig,
 }
@@ -86,6 +89,14 @@ pub const SECTIONS: &[Section] = &[
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),
     section("Metrics", monitoring::VARS),
+    section("OpenTelemetry", telemetry::open_telemetry::VARS),
+    section(
+        "OpenTelemetry exporters",
+        telemetry::open_telemetry::EXPORTER_VARS,
+    ),
+    section("Datadog", telemetry::datadog::VARS),
+    section("New Relic", telemetry::new_relic::VARS),
+    section("CloudWatch", telemetry::cloud_watch::VARS),
     section("Logging", logging::VARS),
 ];
 
