@@ -15,6 +15,7 @@ mod load;
 pub mod logging;
 pub mod monitoring;
 mod names;
+mod networks;
 pub mod processing;
 pub mod server;
 pub mod source;

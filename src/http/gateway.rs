@@ -4,6 +4,7 @@
 //! It stands outside the warp filters, so that even a panic or a missing route is answered with those headers. Rules:
 //! `spec/http.md` sections 1, 2 and 8.1.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::timeout_at;
 
+use super::client::Client;
 use super::connection::{Exchange, ResponseBody};
 use super::endpoint::Endpoint;
-use super::request::{Facts, RequestContext, client_ip, request_id};
+use super::request::{Facts, RequestContext, request_id};
 use super::response::header_value;
 use super::target::{Swap, restore};
 use super::{App, log};
@@ -36,7 +38,7 @@ type Response = http::Response<ResponseBody>;
 pub(super) async fn answer<R>(
     app: &App,
     routes: &R,
-    peer: &str,
+    peer: Option<IpAddr>,
     request: Request<Incoming>,
     exchange: Arc<Exchange>,
 ) -> Response
@@ -66,7 +68,7 @@ where
     } else {
         let context = RequestContext::new(Facts {
             id: request_id(&head.headers),
-            client_ip: client_ip(&head.headers, peer),
+            client: Client::new(&head.headers, peer, &app.proxies),
             target,
             raw_path,
             method: head.method.clone(),

@@ -57,6 +57,7 @@ async fn run(
         target: app.routes.image_target(&context.raw_path).to_owned(),
         headers,
         features,
+        client: context.client.address,
         deadline: Some(deadline),
     };
     let work = AssertUnwindSafe(async { app.images.handle(request).await }).catch_unwind();

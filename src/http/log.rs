@@ -11,7 +11,7 @@ pub(super) fn started(context: &RequestContext) {
     tracing::info!(
         request_id = %context.id,
         method = %context.method,
-        client_ip = %context.client_ip,
+        client_ip = %context.client.logged,
         "Started {}",
         context.target
     );
@@ -23,7 +23,7 @@ pub(super) fn completed_image(context: &RequestContext, answer: &ImageResponse) 
         request_id = %context.id,
         method = %context.method,
         status = answer.status.as_u16(),
-        client_ip = %context.client_ip,
+        client_ip = %context.client.logged,
         image_url = %answer.source_url,
         processing_options = %answer.processing_options,
         "Completed in {:?} {}",
@@ -67,7 +67,7 @@ fn fields(context: &RequestContext) -> RequestContextFields<'_> {
     RequestContextFields {
         id: &context.id,
         method: context.method.as_str(),
-        client_ip: &context.client_ip,
+        client_ip: &context.client.logged,
         target: &context.target,
     }
 }

@@ -5,6 +5,7 @@
 //! only rejection left is "no route".
 
 mod caching;
+mod client;
 mod connection;
 mod disposition;
 mod endpoint;
@@ -31,6 +32,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use crate::config::processing::Negotiation;
+use crate::config::server::TrustedProxies;
 use crate::config::{DeliveryConfig, ServerConfig};
 use crate::service::Images;
 use endpoint::{Endpoint, RouteTable};
@@ -49,6 +51,7 @@ pub struct App {
     negotiation: Negotiation,
     client_hints: bool,
     timeout: Duration,
+    proxies: TrustedProxies,
     secret: String,
     server_name: HeaderValue,
 }
@@ -89,6 +92,7 @@ impl App {
             negotiation: settings.negotiation,
             client_hints: settings.client_hints,
             timeout: server.timeout,
+            proxies: server.trusted_proxies.clone(),
             secret: server.secret.clone(),
             server_name: header_value(&server.server_name),
         }

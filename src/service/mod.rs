@@ -7,6 +7,8 @@ pub mod image;
 pub mod validators;
 pub mod workers;
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -35,6 +37,8 @@ pub struct ImageRequest {
     pub headers: HeaderMap,
     /// What the headers say about the client, already filtered by configuration.
     pub features: ClientFeatures,
+    /// Address of the client as far as it can be trusted: its own, or what a trusted proxy says. `None` where it has none.
+    pub client: Option<IpAddr>,
     /// When the request gives up; `None` where the transport has no deadline.
     pub deadline: Option<tokio::time::Instant>,
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{App, Listener, Settings, response, serve};
 use crate::config::ServerConfig;
 use crate::config::processing::Negotiation;
-use crate::config::server::Network;
+use crate::config::server::{Network, TrustedProxies};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
@@ -186,6 +186,7 @@ fn settings() -> Settings {
             allow_origin: String::new(),
             development_errors: false,
             server_name: "imgproxy".to_owned(),
+            trusted_proxies: TrustedProxies::default(),
         },
         delivery: response::tests::delivery(),
         negotiation: Negotiation::default(),
