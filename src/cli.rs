@@ -121,7 +121,7 @@ fn start<E: Error>(
     let (config, warnings) = match Config::load(&env) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            logging::init(&LogConfig::load_leniently(&env));
+            logging::init(&LogConfig::load_leniently(&env), None);
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -136,7 +136,7 @@ fn start<E: Error>(
             return ExitCode::FAILURE;
         }
     };
-    logging::init(&config.logging);
+    logging::init(&config.logging, config.exported_log_level());
     if let Some(word) = ignored {
         tracing::warn!(word, "unknown command ignored, starting the server");
     }

@@ -25,6 +25,7 @@ pub mod processing;
 pub mod server;
 pub mod service;
 pub mod source;
+pub mod telemetry;
 pub mod url;
 pub mod vips;
 

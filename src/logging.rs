@@ -12,23 +12,26 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{DefaultFields, FormatEvent, Writer};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogConfig;
 use crate::config::datetime::{Civil, civil};
 use crate::config::logging::LogFormat;
+use crate::telemetry::log::Lines;
 
-/// Writes log lines to standard output from now on. The first call in a process counts.
-pub fn init(config: &LogConfig) {
+/// Writes log lines to standard output from now on, and where `exported` is given, those of that level also to the
+/// integration that asks for them. The first call in a process counts.
+pub fn init(config: &LogConfig, exported: Option<Level>) {
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(DefaultFields::new())
         .event_format(LineFormat::new(config.format));
+    let exported = exported.map(|level| Lines.with_filter(filter(config, level)));
     // An error says that a host program has set up its own subscriber, which is its right.
     let _ = tracing_subscriber::registry()
-        .with(lines)
-        .with(filter(config))
+        .with(lines.with_filter(filter(config, config.level)))
+        .with(exported)
         .try_init();
 }
 
@@ -145,11 +148,11 @@ impl Severity {
     }
 }
 
-fn filter(config: &LogConfig) -> Targets {
+fn filter(config: &LogConfig, level: Level) -> Targets {
     // Libraries are chatty below warnings and talk about their own affairs.
     let mut targets = Targets::new()
-        .with_default(config.level.min(Level::WARN))
-        .with_target("imgforge", config.level);
+        .with_default(level.min(Level::WARN))
+        .with_target("imgforge", level);
     for (module, level) in &config.modules {
         targets = targets.with_target(module, *level);
     }
@@ -350,7 +353,7 @@ mod tests {
             .with_writer(move || writer.clone());
         let subscriber = tracing_subscriber::registry()
             .with(layer)
-            .with(filter(&config));
+            .with(filter(&config, config.level));
         tracing::subscriber::with_default(subscriber, body);
         let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

@@ -19,9 +19,11 @@ use crate::error::Category;
 use crate::format::ImageFormat;
 use series::Series;
 
-pub use labels::{AuxiliaryKind, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
-pub use process::PROCESS_METRICS;
-pub use table::{Buckets, METRICS, Metric, MetricKind};
+pub use labels::{
+    AuxiliaryKind, CacheKind, FetchOutcome, Integration, Reason, Route, Scheme, Span, Verb,
+};
+pub use process::{PROCESS_METRICS, memory as process_memory};
+pub use table::{Buckets, IMGPROXY_BUCKETS, METRICS, Metric, MetricKind};
 
 /// What the initial series depend on. Rule: `spec/monitoring.md` B4.
 #[derive(Clone, Debug)]
@@ -218,6 +220,14 @@ pub fn ssrf_blocked() {
     with(|s| s.ssrf_blocked.increment(1));
 }
 
+/// Something could not be sent to an integration.
+pub fn telemetry_dropped(integration: Integration, count: u64) {
+    with(|s| {
+        s.telemetry_dropped
+            .record(integration.index(), |c| c.increment(count))
+    });
+}
+
 /// Bytes of a response body were handed to the connection.
 pub fn response_bytes(bytes: u64) {
     with(|s| s.response_bytes.increment(bytes));
@@ -261,7 +271,7 @@ pub fn load() -> Load {
 
 /// Exact below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "gauges need no more")]
-fn float(value: u64) -> f64 {
+pub fn float(value: u64) -> f64 {
     value as f64
 }
 

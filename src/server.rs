@@ -26,6 +26,7 @@ use crate::service::assets::Assets;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
 use crate::source::Sources;
+use crate::telemetry::Telemetry;
 use crate::url::signature::Verifier;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
@@ -205,6 +206,9 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
         let metrics = start_metrics(config, &components.facts)?;
+        let workers = u64::try_from(components.facts.workers);
+        monitoring::set_workers(workers.unwrap_or(u64::MAX));
+        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
         let addr = listener.local_addr();
         let settings = Settings {
             server: server.clone(),
@@ -212,7 +216,8 @@ impl Server {
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
         };
-        let app = Arc::new(App::new(&settings, components.images, components.health));
+        let app = App::new(&settings, components.images, components.health);
+        let app = Arc::new(app.traced(telemetry.tracer()));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -223,6 +228,7 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            telemetry,
             stop,
             task,
         })
@@ -237,6 +243,7 @@ pub struct Running {
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    telemetry: Telemetry,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -249,6 +256,7 @@ impl Running {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
         }
+        self.telemetry.stop().await;
     }
 
     /// Returns when a listener has ended although nobody asked it to.

@@ -68,6 +68,17 @@ pub struct Config {
     pub logging: LogConfig,
 }
 
+impl Config {
+    /// The least severe level of log lines that an integration gets; `None` where none wants any.
+    pub fn exported_log_level(&self) -> Option<tracing::Level> {
+        let config = &self.telemetry.open_telemetry;
+        let level = config.log_level.unwrap_or(self.logging.level);
+        config
+            .exporter(telemetry::open_telemetry::Signal::Logs)
+            .map(|_| level)
+    }
+}
+
 /// The variables of one section, for documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {

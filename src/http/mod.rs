@@ -34,6 +34,7 @@ use warp::{Filter, Rejection};
 use crate::config::processing::Negotiation;
 use crate::config::server::TrustedProxies;
 use crate::config::{DeliveryConfig, ServerConfig};
+use crate::monitoring::trace::Tracer;
 use crate::service::Images;
 use endpoint::{Endpoint, RouteTable};
 use request::RequestContext;
@@ -54,6 +55,7 @@ pub struct App {
     proxies: TrustedProxies,
     secret: String,
     server_name: HeaderValue,
+    tracer: Option<Arc<dyn Tracer>>,
 }
 
 impl std::fmt::Debug for App {
@@ -95,7 +97,15 @@ impl App {
             proxies: server.trusted_proxies.clone(),
             secret: server.secret.clone(),
             server_name: header_value(&server.server_name),
+            tracer: None,
         }
+    }
+
+    /// The same with every image request traced.
+    #[must_use]
+    pub fn traced(mut self, tracer: Option<Arc<dyn Tracer>>) -> Self {
+        self.tracer = tracer;
+        self
     }
 }
 

@@ -68,6 +68,11 @@ pub(super) fn render(out: &mut String) {
     }
 }
 
+/// Resident and virtual memory of this process in bytes; `None` where the system does not tell.
+pub fn memory() -> Option<(f64, f64)> {
+    Stat::read().map(|stat| (stat.resident, stat.virtual_size))
+}
+
 struct Stat {
     cpu_seconds: f64,
     virtual_size: f64,

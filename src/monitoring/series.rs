@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::labels::{self, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
+use super::labels::{
+    self, CacheKind, FetchOutcome, Integration, Reason, Route, Scheme, Span, Verb,
+};
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
     AUXILIARY, CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
-    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, table,
+    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, float, table,
 };
 use crate::config::MonitoringConfig;
 use crate::error::Category;
@@ -41,6 +43,7 @@ pub(super) struct Series {
     pub(super) collapsed: Counter,
     pub(super) rejected: Handles<Counter>,
     pub(super) ssrf_blocked: Counter,
+    pub(super) telemetry_dropped: Handles<Counter>,
     pub(super) cache_entries: Handles<Gauge>,
     pub(super) cache_bytes: Handles<Gauge>,
     pub(super) cache_evictions: Handles<Counter>,
@@ -162,6 +165,13 @@ impl Series {
                 .counters(&table::REJECTED, Reason::ALL.len(), labels::reason_labels)
                 .create(0..Reason::ALL.len()),
             ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
+            telemetry_dropped: registry
+                .counters(
+                    &table::TELEMETRY_DROPPED,
+                    Integration::ALL.len(),
+                    labels::integration_labels,
+                )
+                .create(0..Integration::ALL.len()),
             cache_entries: registry
                 .gauges(
                     &table::CACHE_ENTRIES,
@@ -243,15 +253,6 @@ impl Series {
 
 fn load(count: &AtomicU64) -> f64 {
     float(count.load(Ordering::Relaxed))
-}
-
-/// Exact up to 2^53, which no gauge here reaches.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "gauges are doubles in the exposition format"
-)]
-fn float(value: u64) -> f64 {
-    value as f64
 }
 
 /// Rule: `spec/monitoring.md` B4.

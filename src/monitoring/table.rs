@@ -44,7 +44,7 @@ pub struct Metric {
 }
 
 /// Bounds of imgproxy's histograms, in seconds.
-pub(super) const IMGPROXY_BUCKETS: &[f64] = &[
+pub const IMGPROXY_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
@@ -289,6 +289,12 @@ pub(super) const SSRF_BLOCKED: Metric = counter(
     "Source addresses that the address guard refused to dial.",
 );
 
+pub(super) const TELEMETRY_DROPPED: Metric = counter(
+    "imgforge_telemetry_dropped_total",
+    &["integration"],
+    "Traces, log lines and exports of metrics that could not be sent, by integration.",
+);
+
 /// Every family that the recorder holds; `process_*` is in [`super::process`].
 pub const METRICS: &[Metric] = &[
     HTTP_DURATION,
@@ -331,4 +337,5 @@ pub const METRICS: &[Metric] = &[
     CACHE_EVICTIONS,
     QUEUE_LENGTH,
     SSRF_BLOCKED,
+    TELEMETRY_DROPPED,
 ];

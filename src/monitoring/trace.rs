@@ -34,7 +34,9 @@ pub struct Identity {
     pub root: u64,
     /// The caller's span.
     pub parent: Option<u64>,
-    /// Whether it is sent.
+    /// What the caller decided about keeping the trace.
+    pub asked: Option<bool>,
+    /// Whether the sampler keeps it.
     pub sampled: bool,
     /// `tracestate` and `baggage` as they came, to be passed on.
     pub carried: HeaderMap,
@@ -110,6 +112,23 @@ pub struct Finished {
     pub source_url: String,
     /// Its options in their canonical form.
     pub options: String,
+}
+
+impl Finished {
+    /// The source URL and its origin, `scheme://host`; `None` where the request did not get so far.
+    pub fn source(&self) -> Option<(String, String)> {
+        let (scheme, rest) = self.source_url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        // Credentials are nobody's business.
+        let (credentials, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let path = rest.strip_prefix(authority).unwrap_or_default();
+        let url = if credentials.is_empty() {
+            self.source_url.clone()
+        } else {
+            format!("{scheme}://{host}{path}")
+        };
+        Some((url, format!("{scheme}://{host}")))
+    }
 }
 
 /// The trace of one request; cloning shares it.

@@ -23,6 +23,7 @@ use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
+use crate::monitoring::trace;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
 use crate::options::{Options, ParsedRequest, Parser};
 use crate::processing::{self, Job, Processed, Settings};
@@ -108,6 +109,7 @@ impl ImageService {
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let parsed = self.parse(&request)?;
+        trace::describe(&parsed.source_url, || parsed.options.to_string());
         if parsed.options.raw {
             return self.stream(&request, parsed).await;
         }
@@ -235,6 +237,7 @@ impl ImageService {
                     tracing::warn!(%error, image_url = parsed.source_url, "could not load the image, using the fallback image");
                     let error = Error::from(error);
                     monitoring::error(error.outcome().category);
+                    trace::exception(&error);
                     (image.clone(), Some(error))
                 }
                 _ => return Err(error.into()),
@@ -270,7 +273,8 @@ impl ImageService {
         })))
     }
 
-    async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+    async fn fetch(&self, mut request: FetchRequest) -> Result<Fetched, FetchError> {
+        trace::inject(&mut request.headers);
         let fetch = FetchCount::begin(&request.url);
         let result = self.parts.sources.fetch(request).await;
         fetch.ended(&result);
@@ -284,12 +288,14 @@ impl ImageService {
         parsed: ParsedRequest,
     ) -> Result<ImageResponse, Error> {
         let fetch = FetchCount::begin(&parsed.source_url);
+        let mut headers = picked(&request.headers, RAW_REQUEST_HEADERS);
+        trace::inject(&mut headers);
         let result = self
             .parts
             .sources
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
-                headers: picked(&request.headers, RAW_REQUEST_HEADERS),
+                headers,
                 max_bytes: 0,
                 deadline: request.deadline,
             })
