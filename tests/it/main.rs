@@ -36,4 +36,5 @@ mod signatures;
 mod signing;
 mod sources;
 mod svg;
+mod telemetry;
 mod watermark;
