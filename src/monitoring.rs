@@ -210,6 +210,11 @@ pub fn collapsed() {
     with(|s| s.collapsed.increment(1));
 }
 
+/// A request was given a source that another one has downloaded.
+pub fn download_shared() {
+    with(|s| s.shared_downloads.increment(1));
+}
+
 /// An image request was refused.
 pub fn rejected(reason: Reason) {
     with(|s| s.rejected.record(reason.index(), |c| c.increment(1)));

@@ -23,6 +23,7 @@ use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
 use crate::options::Parser;
 use crate::service::Images;
 use crate::service::assets::Assets;
+use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
 use crate::source::Sources;
@@ -100,7 +101,11 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let images = ImageService::new(Parts {
         verifier: Verifier::new(&config.url),
         parser,
-        sources,
+        downloads: Downloads::new(
+            sources,
+            config.source.download_timeout,
+            config.cache.negative,
+        ),
         assets,
         assets_config: config.assets.clone(),
         cache,

@@ -41,6 +41,7 @@ pub(super) struct Series {
     pub(super) operation_execution: Histogram,
     pub(super) response_bytes: Counter,
     pub(super) collapsed: Counter,
+    pub(super) shared_downloads: Counter,
     pub(super) rejected: Handles<Counter>,
     pub(super) ssrf_blocked: Counter,
     pub(super) telemetry_dropped: Handles<Counter>,
@@ -161,6 +162,7 @@ impl Series {
             operation_execution: operation(&table::OPERATION_EXECUTION),
             response_bytes: registry.counter(&table::RESPONSE_BYTES, Vec::new()),
             collapsed: registry.counter(&table::COLLAPSED, Vec::new()),
+            shared_downloads: registry.counter(&table::SHARED_DOWNLOADS, Vec::new()),
             rejected: registry
                 .counters(&table::REJECTED, Reason::ALL.len(), labels::reason_labels)
                 .create(0..Reason::ALL.len()),

@@ -258,6 +258,11 @@ pub(super) const COLLAPSED: Metric = counter(
     &[],
     "Requests answered by a job that was already running.",
 );
+pub(super) const SHARED_DOWNLOADS: Metric = counter(
+    "imgforge_shared_downloads_total",
+    &[],
+    "Requests given a source that another request downloaded at the same time.",
+);
 pub(super) const REJECTED: Metric = counter(
     "imgforge_rejected_requests_total",
     &["reason"],
@@ -331,6 +336,7 @@ pub const METRICS: &[Metric] = &[
     OPERATIONS_WAITING,
     RESPONSE_BYTES,
     COLLAPSED,
+    SHARED_DOWNLOADS,
     REJECTED,
     CACHE_ENTRIES,
     CACHE_BYTES,

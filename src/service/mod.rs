@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod assets;
+pub mod downloads;
 mod fetch_count;
 pub mod image;
 pub mod validators;

@@ -19,6 +19,7 @@ mod animation;
 mod bitmaps;
 mod cache;
 mod cancellation;
+mod downloads;
 mod formats;
 mod fuzz;
 mod harness;
