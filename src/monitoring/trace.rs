@@ -115,6 +115,11 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// Name and arguments of each option.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.split('/').filter_map(|o| o.split_once(':'))
+    }
+
     /// The source URL and its origin, `scheme://host`; `None` where the request did not get so far.
     pub fn source(&self) -> Option<(String, String)> {
         let (scheme, rest) = self.source_url.split_once("://")?;

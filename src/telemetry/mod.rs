@@ -3,11 +3,14 @@
 //! Owns everything between [`crate::monitoring::trace`], which hands over finished requests, and the network. Requests
 //! never wait for it: queues are bounded, and what does not fit or cannot be sent is dropped and counted.
 
+mod datadog;
+mod gauges;
 mod identity;
 pub mod log;
 mod otlp;
 mod propagation;
 mod queue;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,12 +95,18 @@ impl Telemetry {
         if config.open_telemetry.enable {
             otlp::start(&config.open_telemetry, &mut setup)?;
         }
+        if config.datadog.enable {
+            datadog::start(&config.datadog, &mut setup)?;
+        }
+        if !config.new_relic.key.is_empty() {
+            otlp::new_relic::start(&config.new_relic, &mut setup)?;
+        }
         let tracer = config.has_traces().then(|| {
             Arc::new(Hub {
                 identities: identities(&config.open_telemetry),
                 sinks: setup.sinks,
-                extract: setup.extract,
-                inject: setup.inject,
+                extract: each_once(setup.extract),
+                inject: each_once(setup.inject),
             })
         });
         Ok(Self {
@@ -143,6 +152,17 @@ fn identities(config: &OpenTelemetryConfig) -> Identities {
             ratio: 1.0,
         }
     }
+}
+
+/// Integrations share formats, and a header is written once.
+fn each_once(formats: Vec<Format>) -> Vec<Format> {
+    let mut once = Vec::new();
+    for format in formats {
+        if !once.contains(&format) {
+            once.push(format);
+        }
+    }
+    once
 }
 
 /// Names traces and passes them to every integration.

@@ -28,10 +28,26 @@ pub(super) fn start(
     interval: Duration,
     setup: &mut Setup,
 ) {
+    let integration = Integration::OpenTelemetry;
+    let provider = provider(exporter, resource, interval, integration, setup);
+    let meter = provider.meter("imgproxy");
+    observe(&meter, GAUGES);
+    observe_process(&meter);
+    setup.sinks.push(Box::new(Instruments::new(&meter)));
+}
+
+/// Collects and sends every `interval`, and once more at the end.
+pub(super) fn provider(
+    exporter: MetricExporter,
+    resource: Resource,
+    interval: Duration,
+    integration: Integration,
+    setup: &mut Setup,
+) -> SdkMeterProvider {
     let exporter = Exporter {
         exporter,
         runtime: Handle::current(),
-        failures: Mutex::new(Failures::new(Integration::OpenTelemetry)),
+        failures: Mutex::new(Failures::new(integration)),
     };
     let reader = PeriodicReader::builder(exporter)
         .with_interval(interval)
@@ -40,13 +56,12 @@ pub(super) fn start(
         .with_resource(resource)
         .with_reader(reader)
         .build();
-    let meter = provider.meter("imgproxy");
-    observe_gauges(&meter);
-    setup.sinks.push(Box::new(Instruments::new(&meter)));
+    let last = provider.clone();
     setup.last.push(Box::new(move || {
         // It sends once more; a failure has been noted by the exporter.
-        drop(provider.shutdown());
+        drop(last.shutdown());
     }));
+    provider
 }
 
 struct Instruments {
@@ -97,9 +112,9 @@ impl Sink for Instruments {
     }
 }
 
-type Gauge = (&'static str, &'static str, fn(&Load) -> f64);
-
 /// Name, unit, value.
+pub(super) type Gauge = (&'static str, &'static str, fn(&Load) -> f64);
+
 const GAUGES: &[Gauge] = &[
     ("workers", "1", |l| monitoring::float(l.workers)),
     ("requests_in_progress", "1", |l| {
@@ -114,14 +129,18 @@ const GAUGES: &[Gauge] = &[
     ("vips_allocs", "1", |l| monitoring::float(l.vips.2)),
 ];
 
-fn observe_gauges(meter: &Meter) {
-    for (name, unit, value) in GAUGES {
+/// Observes gauges at every collection.
+pub(super) fn observe(meter: &Meter, gauges: &'static [Gauge]) {
+    for (name, unit, value) in gauges {
         meter
             .f64_observable_gauge(*name)
             .with_unit(*unit)
             .with_callback(move |gauge| gauge.observe(value(&monitoring::load()), &[]))
             .build();
     }
+}
+
+fn observe_process(meter: &Meter) {
     let memory = |name: &'static str, value: fn((f64, f64)) -> f64| {
         meter
             .f64_observable_gauge(name)

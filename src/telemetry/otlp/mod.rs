@@ -4,8 +4,8 @@ mod client;
 mod exporters;
 mod logs;
 mod metrics;
+pub(super) mod new_relic;
 mod spans;
-mod tls;
 
 use std::sync::Arc;
 
@@ -13,8 +13,10 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
+use self::exporters::Target;
 use super::propagation::Format;
 use super::queue::{Batching, Export, Queue};
+use super::tls::Material;
 use super::{Setup, Sink, TelemetryError};
 use crate::config::telemetry::OpenTelemetryConfig;
 use crate::config::telemetry::open_telemetry::Signal;
@@ -23,7 +25,7 @@ use crate::monitoring::trace::Finished;
 
 /// Sets up every signal that is on.
 pub(super) fn start(config: &OpenTelemetryConfig, setup: &mut Setup) -> Result<(), TelemetryError> {
-    let tls = tls::Material::new(config)?;
+    let tls = Material::new(config)?;
     let resource = resource(&config.service_name, &config.resource);
     let formats = config.propagators.iter().copied().map(Format::Open);
     setup.extract.extend(formats.clone());
@@ -36,21 +38,23 @@ pub(super) fn start(config: &OpenTelemetryConfig, setup: &mut Setup) -> Result<(
         delay: config.schedule_delay,
     };
     if let Some(exporter) = config.exporter(Signal::Traces) {
-        let exporter = exporters::spans(exporter, &tls)?;
+        let exporter = exporters::spans(&Target::new(exporter, Signal::Traces)?, &tls)?;
+        let integration = Integration::OpenTelemetry;
         add_spans(
             exporter,
             &resource,
-            Integration::OpenTelemetry,
+            spans::NAMES,
+            integration,
             batching,
             setup,
         );
     }
     if let Some(exporter) = config.exporter(Signal::Metrics) {
-        let exporter = exporters::metrics(exporter, &tls)?;
+        let exporter = exporters::metrics(&Target::new(exporter, Signal::Metrics)?, &tls)?;
         metrics::start(exporter, resource.clone(), config.metric_interval, setup);
     }
     if let Some(exporter) = config.exporter(Signal::Logs) {
-        let exporter = exporters::logs(exporter, &tls)?;
+        let exporter = exporters::logs(&Target::new(exporter, Signal::Logs)?, &tls)?;
         logs::start(exporter, resource, config, batching, setup);
     }
     Ok(())
@@ -60,12 +64,18 @@ pub(super) fn start(config: &OpenTelemetryConfig, setup: &mut Setup) -> Result<(
 fn add_spans(
     mut exporter: opentelemetry_otlp::SpanExporter,
     resource: &Resource,
+    names: spans::Names,
     integration: Integration,
     batching: Batching,
     setup: &mut Setup,
 ) {
     exporter.set_resource(resource);
-    let (queue, task) = Queue::start(integration, batching, setup.stop.clone(), Spans(exporter));
+    let (queue, task) = Queue::start(
+        integration,
+        batching,
+        setup.stop.clone(),
+        Spans { exporter, names },
+    );
     setup.tasks.push(task);
     setup.sinks.push(Box::new(Sampled(queue)));
 }
@@ -81,12 +91,17 @@ impl Sink for Sampled {
     }
 }
 
-struct Spans(opentelemetry_otlp::SpanExporter);
+struct Spans {
+    exporter: opentelemetry_otlp::SpanExporter,
+    names: spans::Names,
+}
 
 impl Export<Arc<Finished>> for Spans {
     async fn export(&mut self, batch: Vec<Arc<Finished>>) -> Result<(), String> {
-        let spans = batch.iter().flat_map(|request| spans::of(request));
-        let sent = self.0.export(spans.collect()).await;
+        let spans = batch
+            .iter()
+            .flat_map(|request| spans::of(request, self.names));
+        let sent = self.exporter.export(spans.collect()).await;
         sent.map_err(|error| error.to_string())
     }
 }

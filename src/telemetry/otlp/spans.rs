@@ -10,17 +10,33 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents};
 use crate::monitoring::Span;
 use crate::monitoring::trace::{Child, Finished};
 
+/// How spans are called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// The request's own span.
+    pub(super) root: &'static str,
+    /// Its parts.
+    pub(super) part: fn(Span) -> &'static str,
+}
+
+/// As imgproxy calls them in OpenTelemetry.
+pub(super) const NAMES: Names = Names {
+    root: "/request",
+    part: Span::label,
+};
+
 /// The request's own span and those of its parts.
-pub(super) fn of(request: &Finished) -> Vec<SpanData> {
-    let mut spans = vec![root(request)];
-    spans.extend(request.children.iter().map(|part| child(request, part)));
+pub(super) fn of(request: &Finished, names: Names) -> Vec<SpanData> {
+    let mut spans = vec![root(request, names)];
+    let parts = request.children.iter();
+    spans.extend(parts.map(|part| child(request, part, names)));
     spans
 }
 
-fn root(request: &Finished) -> SpanData {
+fn root(request: &Finished, names: Names) -> SpanData {
     let mut attributes = head(request);
     attributes.extend(source(request));
-    attributes.extend(options(&request.options));
+    attributes.extend(options(request));
     let events = request.exceptions.iter().map(|exception| {
         let attributes = vec![
             KeyValue::new("exception.type", exception.kind.clone()),
@@ -36,7 +52,7 @@ fn root(request: &Finished) -> SpanData {
     };
     let mut data = span(
         request,
-        "/request".into(),
+        names.root.into(),
         request.identity.root,
         request.start,
         request.start + request.duration,
@@ -50,8 +66,8 @@ fn root(request: &Finished) -> SpanData {
     data
 }
 
-fn child(request: &Finished, part: &Child) -> SpanData {
-    let name = part.span.label().into();
+fn child(request: &Finished, part: &Child, names: Names) -> SpanData {
+    let name = (names.part)(part.span).into();
     let mut data = span(
         request,
         name,
@@ -62,7 +78,7 @@ fn child(request: &Finished, part: &Child) -> SpanData {
     data.parent_span_id = SpanId::from(request.identity.root);
     data.attributes = match part.span {
         Span::DownloadingSourceImage => source(request).collect(),
-        Span::ProcessingImage => options(&request.options).collect(),
+        Span::ProcessingImage => options(request).collect(),
         Span::Queue | Span::StreamingImage => Vec::new(),
     };
     data
@@ -144,15 +160,13 @@ fn source(request: &Finished) -> impl Iterator<Item = KeyValue> + use<> {
 }
 
 /// Each option of the canonical form under its name: one argument in its own type, several as one text.
-fn options(canonical: &str) -> impl Iterator<Item = KeyValue> + use<> {
-    let mut attributes = Vec::new();
-    for (name, arguments) in canonical.split('/').filter_map(|o| o.split_once(':')) {
+fn options(request: &Finished) -> impl Iterator<Item = KeyValue> {
+    request.options().map(|(name, arguments)| {
         let key = format!("imgproxy.options.{name}");
-        attributes.push(match (arguments.parse::<i64>(), arguments.parse::<f64>()) {
+        match (arguments.parse::<i64>(), arguments.parse::<f64>()) {
             (Ok(number), _) => KeyValue::new(key, number),
             (_, Ok(number)) => KeyValue::new(key, number),
             _ => KeyValue::new(key, arguments.to_owned()),
-        });
-    }
-    attributes.into_iter()
+        }
+    })
 }

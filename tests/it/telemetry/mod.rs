@@ -1,5 +1,7 @@
 //! The integrations against a local recorder: what is sent is decoded, not only counted.
 
+mod datadog;
+mod new_relic;
 mod open_telemetry;
 
 use std::time::{Duration, Instant};

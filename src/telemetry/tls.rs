@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
-use super::super::TelemetryError;
+use super::TelemetryError;
 use crate::config::telemetry::OpenTelemetryConfig;
 
 /// The certificates of `OPEN_TELEMETRY_*`, checked.
@@ -53,10 +53,7 @@ impl Material {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots);
+        let builder = builder()?.with_root_certificates(roots);
         let mut config = match &self.client {
             Some((certificate, key)) => {
                 let key =
@@ -70,6 +67,18 @@ impl Material {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
+}
+
+/// For clients of plain HTTP, whose library wants one all the same: no peer is trusted.
+pub(super) fn none() -> Result<ClientConfig, String> {
+    let builder = builder()?.with_root_certificates(RootCertStore::empty());
+    Ok(builder.with_no_client_auth())
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
