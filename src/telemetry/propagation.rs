@@ -56,7 +56,7 @@ pub(super) fn extract(formats: &[Format], headers: &HeaderMap) -> Option<Parent>
     });
     let (format, mut parent) = found?;
     if format == Format::Open(Propagator::TraceContext) {
-        carry(headers, TRACE_STATE, &mut parent.carried);
+        carry(headers, &TRACE_STATE, &mut parent.carried);
     }
     Some(parent)
 }
@@ -64,7 +64,7 @@ pub(super) fn extract(formats: &[Format], headers: &HeaderMap) -> Option<Parent>
 /// Headers that travel with any trace, whether or not one came.
 pub(super) fn extract_baggage(formats: &[Format], headers: &HeaderMap, carried: &mut HeaderMap) {
     if formats.contains(&Format::Open(Propagator::Baggage)) {
-        carry(headers, BAGGAGE, carried);
+        carry(headers, &BAGGAGE, carried);
     }
 }
 
@@ -80,9 +80,9 @@ pub(super) fn inject(formats: &[Format], identity: &Identity, span: u64, headers
                     "traceparent",
                     format!("00-{trace:032x}-{span:016x}-{flag:02x}"),
                 );
-                carry(&identity.carried, TRACE_STATE, headers);
+                carry(&identity.carried, &TRACE_STATE, headers);
             }
-            Format::Open(Propagator::Baggage) => carry(&identity.carried, BAGGAGE, headers),
+            Format::Open(Propagator::Baggage) => carry(&identity.carried, &BAGGAGE, headers),
             Format::Open(Propagator::B3) => {
                 set(headers, "b3", format!("{trace:032x}-{span:016x}-{flag}"));
             }
@@ -214,8 +214,8 @@ fn datadog<'a>(text: &dyn Fn(&str) -> Option<&'a str>) -> Option<Parent> {
     })
 }
 
-fn carry(from: &HeaderMap, name: HeaderName, to: &mut HeaderMap) {
-    let values: Vec<_> = from.get_all(&name).iter().cloned().collect();
+fn carry(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap) {
+    let values: Vec<_> = from.get_all(name).iter().cloned().collect();
     for value in values {
         to.append(name.clone(), value);
     }
@@ -244,6 +244,14 @@ mod tests {
         Format::Open(Propagator::OtTrace),
         Format::Datadog,
     ];
+
+    type Row = (
+        Format,
+        &'static [(&'static str, &'static str)],
+        u128,
+        u64,
+        Option<bool>,
+    );
 
     fn headers(rows: &[(&'static str, &str)]) -> HeaderMap {
         rows.iter()
@@ -293,7 +301,7 @@ mod tests {
 
     #[test]
     fn published_examples() {
-        let rows: [(Format, &[(&'static str, &str)], u128, u64, Option<bool>); 5] = [
+        let rows: [Row; 5] = [
             (
                 EVERY[0],
                 &[(

@@ -1,5 +1,7 @@
 //! Amazon CloudWatch.
 
+use super::super::draft::Draft;
+use super::super::errors::ConfigError;
 use super::super::types::format::STRING;
 use super::super::var::Var;
 
@@ -19,7 +21,7 @@ pub(in crate::config) const VARS: &[Var] = &[
         "CLOUD_WATCH_SERVICE_NAME",
         "",
         STRING,
-        "Value of the dimension `ServiceName`; turns the integration on.",
+        "Value of the dimension `ServiceName`; turns the integration on. Not built yet: the server does not start with it.",
         |d, v| {
             d.config.telemetry.cloud_watch.service_name = v.to_owned();
             Ok(())
@@ -46,3 +48,13 @@ pub(in crate::config) const VARS: &[Var] = &[
         },
     ),
 ];
+
+/// Not built yet, and not to be ignored silently.
+pub(super) fn complete(draft: &mut Draft) {
+    if !draft.config.telemetry.cloud_watch.service_name.is_empty() {
+        draft.errors.push(ConfigError::Together(
+            "IMGPROXY_CLOUD_WATCH_SERVICE_NAME: metrics for CloudWatch are not built yet, unset it"
+                .to_owned(),
+        ));
+    }
+}

@@ -29,7 +29,7 @@ pub struct TelemetryConfig {
 impl TelemetryConfig {
     /// Whether anything is to be sent anywhere.
     pub fn is_on(&self) -> bool {
-        self.has_traces() || !self.cloud_watch.service_name.is_empty()
+        self.has_traces()
     }
 
     /// Whether requests are traced.
@@ -40,6 +40,7 @@ impl TelemetryConfig {
 
 /// Checks that only matter where an integration is on.
 pub(super) fn complete(draft: &mut Draft) {
+    cloud_watch::complete(draft);
     open_telemetry::complete(draft);
     new_relic::complete(draft);
 }

@@ -40,7 +40,7 @@ pub(super) fn spans(target: &Target, tls: &Material) -> Result<SpanExporter, Tel
             .grpc(tls, SpanExporter::builder().with_tonic())?
             .build(),
     };
-    built.map_err(|error| target.failed(error))
+    built.map_err(|error| target.failed(&error))
 }
 
 /// For metrics that count from the start.
@@ -66,7 +66,7 @@ fn with_temporality(
         Protocol::Http => target.http(tls, builder.with_http())?.build(),
         Protocol::Grpc => target.grpc(tls, builder.with_tonic())?.build(),
     };
-    built.map_err(|error| target.failed(error))
+    built.map_err(|error| target.failed(&error))
 }
 
 /// For log lines.
@@ -79,7 +79,7 @@ pub(super) fn logs(target: &Target, tls: &Material) -> Result<LogExporter, Telem
             .grpc(tls, LogExporter::builder().with_tonic())?
             .build(),
     };
-    built.map_err(|error| target.failed(error))
+    built.map_err(|error| target.failed(&error))
 }
 
 impl Target {
@@ -97,7 +97,7 @@ impl Target {
         if let Some(path) = &config.certificate {
             let pem = std::fs::read_to_string(path);
             target.authority =
-                Some(pem.map_err(|error| target.failed(format!("{path}: {error}")))?);
+                Some(pem.map_err(|error| target.failed(&format!("{path}: {error}")))?);
         }
         Ok(target)
     }
@@ -109,7 +109,7 @@ impl Target {
         let client = tls
             .client_config(self.authority.as_deref())
             .and_then(|tls| Client::new(tls, self.timeout, &self.headers))
-            .map_err(|error| self.failed(error))?;
+            .map_err(|error| self.failed(&error))?;
         let builder = builder
             .with_endpoint(&self.url)
             .with_timeout(self.timeout)
@@ -125,7 +125,7 @@ impl Target {
     where
         B: WithExportConfig + WithTonicConfig,
     {
-        let headers = client::map(&self.headers).map_err(|error| self.failed(error))?;
+        let headers = client::map(&self.headers).map_err(|error| self.failed(&error))?;
         let url = self.grpc_url(tls);
         let is_plain = url.starts_with("http://");
         let builder = builder
@@ -164,7 +164,7 @@ impl Target {
         }
     }
 
-    fn failed(&self, reason: impl ToString) -> TelemetryError {
+    fn failed(&self, reason: &impl ToString) -> TelemetryError {
         TelemetryError::Exporter {
             integration: self.integration,
             reason: reason.to_string(),
