@@ -20,7 +20,8 @@ use crate::format::ImageFormat;
 use series::Series;
 
 pub use labels::{
-    AuxiliaryKind, CacheKind, FetchOutcome, Integration, Reason, Route, Scheme, Span, Verb,
+    AuxiliaryKind, CacheKind, Delivery, FetchOutcome, Integration, Reason, ReportService, Route,
+    Scheme, Span, Verb,
 };
 pub use process::{PROCESS_METRICS, memory as process_memory};
 pub use table::{Buckets, IMGPROXY_BUCKETS, METRICS, Metric, MetricKind};
@@ -34,6 +35,8 @@ pub struct Facts {
     pub caches: Vec<CacheKind>,
     /// Schemes of sources that are on.
     pub schemes: Vec<Scheme>,
+    /// Services that errors are reported to.
+    pub report_services: Vec<ReportService>,
     /// Configured workers.
     pub workers: usize,
     /// Version of the linked libvips.
@@ -62,6 +65,11 @@ pub fn render() -> Option<String> {
     let mut text = series.handle.render();
     process::render(&mut text);
     Some(text)
+}
+
+/// Resident memory of the process in bytes; `None` where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    process::resident_bytes()
 }
 
 /// Moves recorded samples into their buckets; to be called every few seconds, or samples pile up between scrapes.
@@ -231,6 +239,22 @@ pub fn telemetry_dropped(integration: Integration, count: u64) {
         s.telemetry_dropped
             .record(integration.index(), |c| c.increment(count))
     });
+}
+
+/// A warning or an error was not logged because of a flood.
+pub fn log_line_suppressed() {
+    with(|s| s.log_suppressed.increment(1));
+}
+
+/// A log line did not reach syslog.
+pub fn syslog_line_dropped() {
+    with(|s| s.syslog_dropped.increment(1));
+}
+
+/// What became of an error report.
+pub fn error_report(service: ReportService, delivery: Delivery) {
+    let index = service.index() * Delivery::ALL.len() + delivery.index();
+    with(|s| s.error_reports.record(index, |c| c.increment(1)));
 }
 
 /// Bytes of a response body were handed to the connection.

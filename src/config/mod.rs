@@ -4,6 +4,7 @@
 pub mod assets;
 pub mod cache;
 pub mod datetime;
+pub mod debugging;
 pub mod delivery;
 mod dotenv;
 mod draft;
@@ -17,6 +18,7 @@ pub mod monitoring;
 mod names;
 mod networks;
 pub mod processing;
+pub mod reporting;
 pub mod server;
 pub mod source;
 pub mod telemetry;
@@ -31,9 +33,10 @@ pub use self::errors::{ConfigError, ConfigErrors, Warning};
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
-    monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
-    source::SourceConfig, telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
+    cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
+    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
+    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig,
+    telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -64,8 +67,12 @@ pub struct Config {
     pub monitoring: MonitoringConfig,
     /// Where traces and metrics are sent.
     pub telemetry: TelemetryConfig,
-    /// Log format and level.
+    /// Log format and level, syslog.
     pub logging: LogConfig,
+    /// Memory that goes back to the system, debugging of libvips.
+    pub debugging: DebuggingConfig,
+    /// Error reporting.
+    pub reporting: ReportingConfig,
 }
 
 impl Config {
@@ -110,6 +117,8 @@ pub const SECTIONS: &[Section] = &[
     section("New Relic", telemetry::new_relic::VARS),
     section("CloudWatch", telemetry::cloud_watch::VARS),
     section("Logging", logging::VARS),
+    section("Error reporting", reporting::VARS),
+    section("Memory and debugging", debugging::VARS),
 ];
 
 /// Every variable.

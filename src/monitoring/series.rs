@@ -7,7 +7,8 @@ use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::labels::{
-    self, CacheKind, FetchOutcome, Integration, Reason, Route, Scheme, Span, Verb,
+    self, CacheKind, Delivery, FetchOutcome, Integration, Reason, ReportService, Route, Scheme,
+    Span, Verb,
 };
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
@@ -45,6 +46,9 @@ pub(super) struct Series {
     pub(super) rejected: Handles<Counter>,
     pub(super) ssrf_blocked: Counter,
     pub(super) telemetry_dropped: Handles<Counter>,
+    pub(super) log_suppressed: Counter,
+    pub(super) syslog_dropped: Counter,
+    pub(super) error_reports: Handles<Counter>,
     pub(super) cache_entries: Handles<Gauge>,
     pub(super) cache_bytes: Handles<Gauge>,
     pub(super) cache_evictions: Handles<Counter>,
@@ -174,6 +178,18 @@ impl Series {
                     labels::integration_labels,
                 )
                 .create(0..Integration::ALL.len()),
+            log_suppressed: registry.counter(&table::LOG_SUPPRESSED, Vec::new()),
+            syslog_dropped: registry.counter(&table::SYSLOG_DROPPED, Vec::new()),
+            error_reports: registry
+                .counters(
+                    &table::ERROR_REPORTS,
+                    ReportService::ALL.len() * Delivery::ALL.len(),
+                    labels::report_labels,
+                )
+                .create(facts.report_services.iter().flat_map(|service| {
+                    let first = service.index() * Delivery::ALL.len();
+                    first..first + Delivery::ALL.len()
+                })),
             cache_entries: registry
                 .gauges(
                     &table::CACHE_ENTRIES,

@@ -19,7 +19,7 @@ use super::downloads::{Downloads, Failure};
 use super::fetch_count::FetchCount;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
-use super::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use super::{Asked, Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
@@ -111,6 +111,12 @@ impl ImageService {
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let parsed = self.parse(&request)?;
         trace::describe(&parsed.source_url, || parsed.options.to_string());
+        if let Some(noted) = &request.noted {
+            noted.get_or_init(|| Asked {
+                source_url: parsed.source_url.clone(),
+                processing_options: parsed.options.to_string(),
+            });
+        }
         if parsed.options.raw {
             return self.stream(&request, parsed).await;
         }

@@ -9,6 +9,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 use crate::monitoring::trace;
+use crate::redact;
 
 /// One log line.
 #[derive(Debug)]
@@ -79,11 +80,11 @@ impl Line {
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field, Value::Text(format!("{value:?}")));
+        self.record_str(field, &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, Value::Text(value.to_owned()));
+        self.push(field, Value::Text(redact::text(value).into_owned()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

@@ -12,6 +12,7 @@ mod propagation;
 mod queue;
 mod tls;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::config::TelemetryConfig;
 use crate::config::telemetry::OpenTelemetryConfig;
 use crate::config::telemetry::open_telemetry::Sampler;
 use crate::monitoring::trace::{self, Finished, Identity, Tracer};
+use crate::redact;
 use identity::Identities;
 use propagation::Format;
 
@@ -154,6 +156,13 @@ fn identities(config: &OpenTelemetryConfig) -> Identities {
     }
 }
 
+/// Takes secrets out of `text`.
+fn hide(text: &mut String) {
+    if let Cow::Owned(changed) = redact::text(text) {
+        *text = changed;
+    }
+}
+
 /// Integrations share formats, and a header is written once.
 fn each_once(formats: Vec<Format>) -> Vec<Format> {
     let mut once = Vec::new();
@@ -192,7 +201,12 @@ impl Tracer for Hub {
         }
     }
 
-    fn finish(&self, request: Finished) {
+    fn finish(&self, mut request: Finished) {
+        hide(&mut request.source_url);
+        for exception in &mut request.exceptions {
+            hide(&mut exception.message);
+            hide(&mut exception.stack);
+        }
         let request = Arc::new(request);
         for sink in &self.sinks {
             sink.finished(&request);
