@@ -168,7 +168,7 @@ fn start<E: Error>(
         Ok(loaded) => loaded,
         Err(errors) => {
             // That syslog is missing as well is the least of the mistakes.
-            let _ = logging::init(&LogConfig::load_leniently(&*env));
+            let _ = logging::init(&LogConfig::load_leniently(&*env), None);
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -183,7 +183,7 @@ fn start<E: Error>(
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = logging::init(&config.logging) {
+    if let Err(error) = logging::init(&config.logging, config.exported_log_level()) {
         logging::critical(&error.to_string());
         return ExitCode::FAILURE;
     }

@@ -28,6 +28,7 @@ pub mod reporting;
 pub mod server;
 pub mod service;
 pub mod source;
+pub mod telemetry;
 pub mod url;
 pub mod vips;
 

@@ -30,6 +30,7 @@ use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
 use crate::source::{self, Sources};
+use crate::telemetry::Telemetry;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
 use housekeeping::Housekeeping;
@@ -245,6 +246,9 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
+        let workers = u64::try_from(components.facts.workers);
+        monitoring::set_workers(workers.unwrap_or(u64::MAX));
+        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
         let addr = listener.local_addr();
         let settings = Settings {
             server: server.clone(),
@@ -260,12 +264,13 @@ impl Server {
             reporters: components.reporters.clone(),
         };
         let readiness = components.readiness;
-        let app = Arc::new(App::new(
+        let app = App::new(
             &settings,
             components.images,
             components.health,
             Arc::clone(&readiness),
-        ));
+        );
+        let app = Arc::new(app.traced(telemetry.tracer()));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -276,6 +281,7 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            telemetry,
             reloader: components.reloader,
             readiness,
             drain_delay: server.drain_delay,
@@ -296,6 +302,7 @@ pub struct Running {
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    telemetry: Telemetry,
     reloader: Reloader,
     readiness: Arc<Readiness>,
     drain_delay: Duration,
@@ -326,7 +333,7 @@ impl Running {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
         }
-        self.reporters.stop(LAST_REPORTS).await;
+        tokio::join!(self.telemetry.stop(), self.reporters.stop(LAST_REPORTS));
         if self.leak_check {
             log_leaks().await;
         }

@@ -33,6 +33,7 @@ const MODULES: &[(&str, u8)] = &[
     ("source", 1),
     ("url", 1),
     ("cache", 1),
+    ("telemetry", 1),
     // What a URL says, what follows from it, what is done about it.
     ("options", 2),
     // On the client side of TLS with `source`.

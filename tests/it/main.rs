@@ -44,4 +44,5 @@ mod signing;
 mod sources;
 mod svg;
 mod syslog;
+mod telemetry;
 mod watermark;
