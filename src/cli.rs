@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use crate::config::var::DefaultValue;
 use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
-use crate::{docgen, logging};
+use crate::{docgen, logging, secrets};
 
 /// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
 pub fn run<E: Error>(args: &[String], serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
@@ -117,7 +117,15 @@ fn start<E: Error>(
     ignored: Option<String>,
     serve: impl FnOnce(Config) -> Result<(), E>,
 ) -> ExitCode {
-    let env = ProcessEnv;
+    let process = ProcessEnv;
+    let env = match secrets::load(&process) {
+        Ok(env) => env,
+        Err(error) => {
+            logging::init(&LogConfig::load_leniently(&process));
+            logging::critical(&chain(&error));
+            return ExitCode::FAILURE;
+        }
+    };
     let (config, warnings) = match Config::load(&env) {
         Ok(loaded) => loaded,
         Err(errors) => {
@@ -169,7 +177,8 @@ fn chain(error: &dyn Error) -> String {
 }
 
 fn print_config() -> Result<(), String> {
-    let (sections, warnings) = effective(&ProcessEnv).map_err(|e| e.to_string())?;
+    let env = secrets::load(&ProcessEnv).map_err(|e| chain(&e))?;
+    let (sections, warnings) = effective(&env).map_err(|e| e.to_string())?;
     for warning in warnings {
         complain(&warning.to_string());
     }

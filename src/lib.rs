@@ -7,6 +7,7 @@
 pub mod args;
 pub mod cache;
 pub mod cli;
+pub mod cloud;
 pub mod color;
 pub mod config;
 pub mod decode;
@@ -22,6 +23,7 @@ pub mod ops;
 pub mod options;
 pub mod plan;
 pub mod processing;
+pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod source;

@@ -24,6 +24,7 @@ const MODULES: &[(&str, u8)] = &[
     ("color", 0),
     ("error", 0),
     ("monitoring", 0),
+    ("cloud", 0),
     // Lists of things of one kind.
     ("ops", 1),
     ("decode", 1),
@@ -33,6 +34,7 @@ const MODULES: &[(&str, u8)] = &[
     ("cache", 1),
     // What a URL says, what follows from it, what is done about it.
     ("options", 2),
+    ("secrets", 2),
     ("plan", 3),
     ("processing", 4),
     ("service", 5),

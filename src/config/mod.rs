@@ -16,6 +16,7 @@ pub mod logging;
 pub mod monitoring;
 mod names;
 pub mod processing;
+pub mod secrets;
 pub mod server;
 pub mod source;
 mod types;
@@ -75,7 +76,7 @@ pub struct Section {
 
 /// Every variable, by section.
 pub const SECTIONS: &[Section] = &[
-    section("Environment file", env::VARS),
+    section("Environment from elsewhere", secrets::VARS),
     section("Server", server::VARS),
     section("Workers", workers::VARS),
     section("URLs, signatures, presets", url::VARS),

@@ -57,8 +57,7 @@ impl Dial {
 
     /// The choice of proxies for the client; the same that [`Dial::check`] has judged.
     pub(super) fn proxy(&self) -> reqwest::Proxy {
-        let proxies = self.proxies.clone();
-        reqwest::Proxy::custom(move |url| proxies.intercept(url).ok().flatten())
+        self.proxies.proxy()
     }
 
     fn check_literal(&self, url: &Url) -> Result<(), Blocked> {
@@ -88,6 +87,12 @@ impl Proxies {
     #[cfg(test)]
     pub(super) fn none() -> Self {
         Self(Arc::new(Matcher::builder().build()))
+    }
+
+    /// The choice of proxies for a client.
+    pub(super) fn proxy(&self) -> reqwest::Proxy {
+        let proxies = self.clone();
+        reqwest::Proxy::custom(move |url| proxies.intercept(url).ok().flatten())
     }
 
     /// The proxy for a source with its credentials as user info; none for sources on this machine.

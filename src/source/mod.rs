@@ -12,6 +12,7 @@ mod error;
 pub mod guard;
 mod http;
 mod local;
+mod storage;
 mod target;
 mod tls;
 
@@ -335,6 +336,15 @@ fn until(
 fn extension_of(path: &str) -> Option<&str> {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     name.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+/// A client for the services of clouds: no guard of addresses, no redirects, certificates always checked.
+///
+/// # Errors
+///
+/// TLS cannot be set up.
+pub fn cloud_client() -> Result<reqwest::Client, SourceConfigError> {
+    storage::client(None)
 }
 
 /// Schemes that exist but have to be turned on, with the variable that does so.

@@ -1,0 +1,5 @@
+//! Object storages.
+
+mod client;
+
+pub(super) use self::client::client;
