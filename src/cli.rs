@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::config::var::DefaultValue;
 use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
@@ -121,7 +122,7 @@ fn start<E: Error>(
     let env = match secrets::load(&process) {
         Ok(env) => env,
         Err(error) => {
-            logging::init(&LogConfig::load_leniently(&process));
+            let _ = logging::init(&LogConfig::load_leniently(&process));
             logging::critical(&chain(&error));
             return ExitCode::FAILURE;
         }
@@ -129,7 +130,8 @@ fn start<E: Error>(
     let (config, warnings) = match Config::load(&env) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            logging::init(&LogConfig::load_leniently(&env));
+            // That syslog is missing as well is the least of the mistakes.
+            let _ = logging::init(&LogConfig::load_leniently(&env));
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -144,7 +146,10 @@ fn start<E: Error>(
             return ExitCode::FAILURE;
         }
     };
-    logging::init(&config.logging);
+    if let Err(error) = logging::init(&config.logging) {
+        logging::critical(&error.to_string());
+        return ExitCode::FAILURE;
+    }
     if let Some(word) = ignored {
         tracing::warn!(word, "unknown command ignored, starting the server");
     }
@@ -152,7 +157,10 @@ fn start<E: Error>(
         tracing::warn!("{warning}");
     }
     match serve(config) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logging::flush(LAST_LINES);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             logging::critical(&chain(&error));
             ExitCode::FAILURE
@@ -266,6 +274,9 @@ fn print(text: &str) -> Result<(), String> {
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
+
+/// How long the last lines may take to reach syslog.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 const COMMANDS: [&str; 6] = ["help", "h", "health", "version", "config", "docs"];
 

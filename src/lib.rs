@@ -23,6 +23,8 @@ pub mod ops;
 pub mod options;
 pub mod plan;
 pub mod processing;
+pub mod redact;
+pub mod reporting;
 pub mod secrets;
 pub mod server;
 pub mod service;

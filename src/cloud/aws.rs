@@ -14,7 +14,7 @@ use reqsign_core::Signer;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Cloud, CloudError, credentials_error};
+use super::{Cloud, CloudError, credentials_error, whole};
 
 /// The settings that all services of AWS share.
 #[derive(Clone, Debug)]
@@ -185,7 +185,7 @@ impl JsonApi {
         sign(&self.signer, &mut parts).await?;
         let response = self.cloud.send(parts, body).await?;
         let status = response.status();
-        let text = response.bytes().await.map_err(CloudError::Unreachable)?;
+        let text = whole(response.into_body()).await?;
         if !status.is_success() {
             return Err(CloudError::Refused {
                 status: status.as_u16(),

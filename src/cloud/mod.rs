@@ -11,10 +11,15 @@ pub mod google;
 mod transport;
 
 use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use http::{Request, Response};
 use reqsign_core::{Context, StaticEnv};
-use reqwest::{Client, Response};
 
 use self::transport::{Commands, Files, Transport};
 
@@ -32,7 +37,7 @@ pub enum CloudError {
     Request(&'static str),
     /// No answer came.
     #[error("no answer from the service")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] BoxError),
     /// The service refused.
     #[error("the service answered with status {status}: {detail}")]
     Refused {
@@ -48,6 +53,22 @@ pub enum CloudError {
     #[error("unexpected answer: {0}")]
     Answer(String),
 }
+
+/// Any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body as it arrives; an error means that it is not whole.
+pub type Body = BoxStream<'static, Result<Bytes, io::Error>>;
+
+/// The way to the services: sends a request exactly as it is, follows no redirects, answers with whatever comes.
+pub trait Connection: Send + Sync + 'static {
+    /// Sends a request.
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, BoxError>>;
+}
+
+/// Bytes of a body as the answer declares them; an extension of the response.
+#[derive(Clone, Copy, Debug)]
+pub struct DeclaredLength(pub u64);
 
 /// What every cloud needs: the environment as it was at the start, and a client.
 #[derive(Clone)]
@@ -66,14 +87,17 @@ impl std::fmt::Debug for Cloud {
 impl Cloud {
     /// Credentials come from `environment`, from the files it leads to, and from the metadata services of the machine.
     /// Variables that are set to nothing count as not set.
-    pub fn new(environment: impl IntoIterator<Item = (String, String)>, client: Client) -> Self {
+    pub fn new(
+        environment: impl IntoIterator<Item = (String, String)>,
+        connection: Arc<dyn Connection>,
+    ) -> Self {
         let environment = environment
             .into_iter()
             .filter(|(_, value)| !value.is_empty())
             .collect();
         Self {
             environment,
-            transport: Transport::new(client),
+            transport: Transport::new(connection),
         }
     }
 
@@ -88,13 +112,13 @@ impl Cloud {
     ///
     /// # Errors
     ///
-    /// [`CloudError::Unreachable`], or a target that the client would not send as it was signed.
+    /// [`CloudError::Unreachable`], or a replaced origin that is no address.
     pub async fn send(
         &self,
         parts: http::request::Parts,
         body: Bytes,
-    ) -> Result<Response, CloudError> {
-        self.transport.send(parts, body, None).await
+    ) -> Result<Response<Body>, CloudError> {
+        self.transport.send(parts, body).await
     }
 
     fn var(&self, name: &str) -> Option<&str> {
@@ -112,6 +136,26 @@ impl Cloud {
             .with_command_execute(Commands)
     }
 }
+
+/// The whole body of a service's answer.
+///
+/// # Errors
+///
+/// It breaks off, or is larger than any answer of a service's own.
+pub async fn whole(mut body: Body) -> Result<Bytes, CloudError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| CloudError::Unreachable(Box::new(error)))?;
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > LARGEST_ANSWER {
+            return Err(CloudError::Answer("it is too large".to_owned()));
+        }
+    }
+    Ok(bytes.into())
+}
+
+/// Tokens and parameters have a few kB, secrets 64 kB at most; a page of parameters has ten.
+const LARGEST_ANSWER: usize = 4 << 20;
 
 /// What the signing library says, with what it says about it.
 fn credentials_error(error: &reqsign_core::Error) -> CloudError {

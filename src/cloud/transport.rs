@@ -1,27 +1,34 @@
 //! How the signing library reaches the outside: HTTP, files, commands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::header::HOST;
+use http::{Request, Response};
 use reqsign_core::{CommandExecute, CommandOutput, Error, FileRead, HttpSend};
-use reqwest::{Body, Client, Request, Response, Url};
 use tokio::process::Command;
+use tokio::time::timeout;
 
-use super::CloudError;
+use super::{Body, CloudError, Connection, whole};
 
-/// A client, and origins that stand for others.
-#[derive(Clone, Debug)]
+/// A connection, and origins that stand for others.
+#[derive(Clone)]
 pub(super) struct Transport {
-    client: Client,
+    connection: Arc<dyn Connection>,
     replaced: Vec<(String, String)>,
 }
 
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transport").finish_non_exhaustive()
+    }
+}
+
 impl Transport {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(connection: Arc<dyn Connection>) -> Self {
         Self {
-            client,
+            connection,
             replaced: Vec::new(),
         }
     }
@@ -35,75 +42,48 @@ impl Transport {
         &self,
         mut parts: http::request::Parts,
         body: Bytes,
-        limit: Option<Duration>,
-    ) -> Result<Response, CloudError> {
-        let (url, moved) = self.url(&parts.uri)?;
-        // The client names the host itself; the signed name is only kept where another host stands for it.
-        if !moved {
-            parts.headers.remove(HOST);
-        }
-        let mut request = Request::new(parts.method, url);
-        *request.headers_mut() = parts.headers;
-        *request.timeout_mut() = limit;
-        if !body.is_empty() {
-            *request.body_mut() = Some(Body::from(body));
-        }
-        self.client
-            .execute(request)
-            .await
-            .map_err(|error| CloudError::Unreachable(error.without_url()))
-    }
-
-    /// The target for the client. Its URLs resolve dot segments, which would ask for something else than was signed.
-    fn url(&self, uri: &http::Uri) -> Result<(Url, bool), CloudError> {
-        let text = uri.to_string();
+    ) -> Result<Response<Body>, CloudError> {
+        let text = parts.uri.to_string();
         let replaced = self.replaced.iter().find_map(|(origin, instead)| {
             let rest = text.strip_prefix(origin.as_str())?;
             rest.starts_with(['/', '?'])
                 .then(|| format!("{instead}{rest}"))
         });
-        let moved = replaced.is_some();
-        let text = replaced.unwrap_or(text);
-        let url = Url::parse(&text).map_err(|_| CloudError::Request("invalid address"))?;
-        if !moved && url.path() != uri.path() {
-            return Err(CloudError::Request("dot segments cannot be requested"));
+        match replaced {
+            // The name that was signed stays where another host stands for it.
+            Some(uri) => {
+                parts.uri = uri
+                    .parse()
+                    .map_err(|_| CloudError::Request("invalid address"))?;
+            }
+            // The client names the host itself.
+            None => {
+                parts.headers.remove(HOST);
+            }
         }
-        Ok((url, moved))
+        self.connection
+            .send(Request::from_parts(parts, body))
+            .await
+            .map_err(CloudError::Unreachable)
     }
 }
 
 impl HttpSend for Transport {
-    async fn http_send(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> reqsign_core::Result<http::Response<Bytes>> {
+    async fn http_send(&self, request: Request<Bytes>) -> reqsign_core::Result<Response<Bytes>> {
         let (parts, body) = request.into_parts();
         let limit = if is_metadata_service(parts.uri.host().unwrap_or_default()) {
             METADATA_LIMIT
         } else {
             TOKEN_LIMIT
         };
-        let response = self
-            .send(parts, body, Some(limit))
+        let exchange = async {
+            let (parts, body) = self.send(parts, body).await?.into_parts();
+            Ok(Response::from_parts(parts, whole(body).await?))
+        };
+        timeout(limit, exchange)
             .await
-            .map_err(|error| Error::unexpected("no answer").with_source(error))?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let mut body = Vec::new();
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| {
-                Error::unexpected("incomplete answer").with_source(error.without_url())
-            })?;
-            body.extend_from_slice(&chunk);
-            if body.len() > LARGEST_ANSWER {
-                return Err(Error::unexpected("the answer is too large"));
-            }
-        }
-        let mut answer = http::Response::new(Bytes::from(body));
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        Ok(answer)
+            .unwrap_or(Err(CloudError::TimedOut(limit)))
+            .map_err(|error| Error::unexpected("no answer").with_source(error))
     }
 }
 
@@ -153,5 +133,3 @@ fn is_metadata_service(host: &str) -> bool {
 /// Metadata services are next door; machines outside the cloud must not wait for them.
 const METADATA_LIMIT: Duration = Duration::from_secs(2);
 const TOKEN_LIMIT: Duration = Duration::from_secs(20);
-/// Tokens have a few kB; 1 MiB is no token.
-const LARGEST_ANSWER: usize = 1 << 20;

@@ -143,6 +143,15 @@ impl Env for Layered<'_> {
     }
 }
 
+/// The name of this machine; `localhost` where the system does not say.
+pub fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
 /// Takes effect before the tables are read, so storing it would be pointless.
 pub(super) const LOCAL_FILE: Var = Var::new(
     "ENV_LOCAL_FILE_PATH",

@@ -4,6 +4,7 @@
 pub mod assets;
 pub mod cache;
 pub mod datetime;
+pub mod debugging;
 pub mod delivery;
 mod dotenv;
 mod draft;
@@ -15,7 +16,9 @@ mod load;
 pub mod logging;
 pub mod monitoring;
 mod names;
+mod networks;
 pub mod processing;
+pub mod reporting;
 pub mod secrets;
 pub mod server;
 pub mod source;
@@ -30,9 +33,10 @@ pub use self::errors::{ConfigError, ConfigErrors, Warning};
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
-    monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
-    source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
+    cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
+    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
+    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig, url::UrlConfig,
+    workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -61,8 +65,12 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
-    /// Log format and level.
+    /// Log format and level, syslog.
     pub logging: LogConfig,
+    /// Memory that goes back to the system, debugging of libvips.
+    pub debugging: DebuggingConfig,
+    /// Error reporting.
+    pub reporting: ReportingConfig,
 }
 
 /// The variables of one section, for documentation.
@@ -88,6 +96,8 @@ pub const SECTIONS: &[Section] = &[
     section("Cache", cache::VARS),
     section("Metrics", monitoring::VARS),
     section("Logging", logging::VARS),
+    section("Error reporting", reporting::VARS),
+    section("Memory and debugging", debugging::VARS),
 ];
 
 /// Every variable.

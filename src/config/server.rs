@@ -1,8 +1,11 @@
 //! Listener, timeouts, routes.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::draft::Draft;
+use super::networks::networks;
+use super::source::IpNetwork;
 use super::types::format::{BOOL, INT, SECONDS, STRING};
 use super::types::{boolean, choice, integer, non_negative, positive_seconds, seconds};
 use super::var::{Alias, Scope, Var};
@@ -19,6 +22,31 @@ pub enum Network {
     Tcp6,
     /// Unix stream socket.
     Unix,
+}
+
+/// Proxies whose `X-Forwarded-For` counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Their addresses.
+    pub networks: Vec<IpNetwork>,
+    /// Whoever connects to the Unix socket.
+    pub unix: bool,
+}
+
+impl TrustedProxies {
+    /// Whether nobody is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    /// Whether `peer` is one; `None` is the other end of a Unix socket.
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.unix, |address| {
+            self.networks
+                .iter()
+                .any(|network| network.contains(address))
+        })
+    }
 }
 
 /// `spec/http.md` section 1.
@@ -54,6 +82,8 @@ pub struct ServerConfig {
     pub development_errors: bool,
     /// `SERVER_NAME`.
     pub server_name: String,
+    /// `IMGFORGE_TRUSTED_PROXIES`; empty trusts none.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl std::fmt::Debug for ServerConfig {
@@ -208,6 +238,29 @@ pub(super) const VARS: &[Var] = &[
             Ok(())
         },
     ),
+    Var::new(
+        "TRUSTED_PROXIES",
+        "",
+        PROXIES,
+        "Proxies in front of the server. The client's address is the last one in `X-Forwarded-For` that is not one of \
+         them; what others write there is ignored. `unix` is whoever connects to the Unix socket. Not set, rules about \
+         clients go by the peer's address, and the log believes `CF-Connecting-IP`, `X-Forwarded-For` and `X-Real-IP`, \
+         as imgproxy's does.",
+        |d, v| {
+            let is_unix = |part: &&str| part.trim().eq_ignore_ascii_case("unix");
+            let rest: Vec<&str> = v.split(',').filter(|part| !is_unix(part)).collect();
+            d.config.server.trusted_proxies = TrustedProxies {
+                unix: v.split(',').any(|part| is_unix(&part)),
+                networks: if rest.is_empty() {
+                    Vec::new()
+                } else {
+                    networks(&rest.join(","))?
+                },
+            };
+            Ok(())
+        },
+    )
+    .scope(Scope::Own),
 ];
 
 /// The address from `PORT`, and the graceful stop.
@@ -223,6 +276,8 @@ pub(super) fn complete(draft: &mut Draft) {
         .graceful_stop_timeout
         .unwrap_or_else(|| server.timeout.saturating_mul(2));
 }
+
+const PROXIES: &str = "comma-separated addresses or networks (e.g. 10.0.0.0/8), or unix";
 
 const NETWORKS: &[(&str, Network)] = &[
     ("tcp", Network::Tcp),

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::draft::Draft;
 use super::errors::Warning;
-use super::lists::format::NETWORKS;
-use super::lists::networks;
+use super::networks::{NETWORKS, networks};
 use super::types::format::{BOOL, INT, SECONDS, STRING};
 use super::types::{boolean, non_negative, positive_seconds, seconds};
 use super::var::{Blank, Invalid, Scope, Var};

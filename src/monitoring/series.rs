@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::labels::{self, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
+use super::labels::{
+    self, CacheKind, Delivery, FetchOutcome, Reason, ReportService, Route, Scheme, Span, Verb,
+};
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
     AUXILIARY, CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
@@ -39,8 +41,12 @@ pub(super) struct Series {
     pub(super) operation_execution: Histogram,
     pub(super) response_bytes: Counter,
     pub(super) collapsed: Counter,
+    pub(super) shared_downloads: Counter,
     pub(super) rejected: Handles<Counter>,
     pub(super) ssrf_blocked: Counter,
+    pub(super) log_suppressed: Counter,
+    pub(super) syslog_dropped: Counter,
+    pub(super) error_reports: Handles<Counter>,
     pub(super) cache_entries: Handles<Gauge>,
     pub(super) cache_bytes: Handles<Gauge>,
     pub(super) cache_evictions: Handles<Counter>,
@@ -158,10 +164,23 @@ impl Series {
             operation_execution: operation(&table::OPERATION_EXECUTION),
             response_bytes: registry.counter(&table::RESPONSE_BYTES, Vec::new()),
             collapsed: registry.counter(&table::COLLAPSED, Vec::new()),
+            shared_downloads: registry.counter(&table::SHARED_DOWNLOADS, Vec::new()),
             rejected: registry
                 .counters(&table::REJECTED, Reason::ALL.len(), labels::reason_labels)
                 .create(0..Reason::ALL.len()),
             ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
+            log_suppressed: registry.counter(&table::LOG_SUPPRESSED, Vec::new()),
+            syslog_dropped: registry.counter(&table::SYSLOG_DROPPED, Vec::new()),
+            error_reports: registry
+                .counters(
+                    &table::ERROR_REPORTS,
+                    ReportService::ALL.len() * Delivery::ALL.len(),
+                    labels::report_labels,
+                )
+                .create(facts.report_services.iter().flat_map(|service| {
+                    let first = service.index() * Delivery::ALL.len();
+                    first..first + Delivery::ALL.len()
+                })),
             cache_entries: registry
                 .gauges(
                     &table::CACHE_ENTRIES,

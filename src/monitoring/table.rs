@@ -258,6 +258,11 @@ pub(super) const COLLAPSED: Metric = counter(
     &[],
     "Requests answered by a job that was already running.",
 );
+pub(super) const SHARED_DOWNLOADS: Metric = counter(
+    "imgforge_shared_downloads_total",
+    &[],
+    "Requests given a source that another request downloaded at the same time.",
+);
 pub(super) const REJECTED: Metric = counter(
     "imgforge_rejected_requests_total",
     &["reason"],
@@ -287,6 +292,21 @@ pub(super) const SSRF_BLOCKED: Metric = counter(
     "imgforge_ssrf_blocked_total",
     &[],
     "Source addresses that the address guard refused to dial.",
+);
+pub(super) const LOG_SUPPRESSED: Metric = counter(
+    "imgforge_log_lines_suppressed_total",
+    &[],
+    "Warnings and errors that were not logged because there were too many of them.",
+);
+pub(super) const SYSLOG_DROPPED: Metric = counter(
+    "imgforge_syslog_lines_dropped_total",
+    &[],
+    "Log lines that syslog did not get because its daemon was gone or too slow.",
+);
+pub(super) const ERROR_REPORTS: Metric = counter(
+    "imgforge_error_reports_total",
+    &["service", "outcome"],
+    "Errors reported, by service and by what became of the report.",
 );
 
 /// Every family that the recorder holds; `process_*` is in [`super::process`].
@@ -325,10 +345,14 @@ pub const METRICS: &[Metric] = &[
     OPERATIONS_WAITING,
     RESPONSE_BYTES,
     COLLAPSED,
+    SHARED_DOWNLOADS,
     REJECTED,
     CACHE_ENTRIES,
     CACHE_BYTES,
     CACHE_EVICTIONS,
     QUEUE_LENGTH,
     SSRF_BLOCKED,
+    LOG_SUPPRESSED,
+    SYSLOG_DROPPED,
+    ERROR_REPORTS,
 ];

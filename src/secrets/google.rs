@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{SecretsError, within};
 use crate::cloud::google::Google;
-use crate::cloud::{Cloud, CloudError};
+use crate::cloud::{Cloud, CloudError, whole};
 use crate::config::secrets::GoogleSecret;
 
 /// The text of a secret.
@@ -41,7 +41,7 @@ async fn access(
     google.authorize(&mut parts).await?;
     let response = cloud.send(parts, Bytes::new()).await?;
     let status = response.status();
-    let body = response.bytes().await.map_err(CloudError::Unreachable)?;
+    let body = whole(response.into_body()).await?;
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     if !status.is_success() {
         let message = answer.pointer("/error/message").and_then(Value::as_str);

@@ -9,9 +9,10 @@ mod google;
 mod tests;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cloud::{Cloud, CloudError};
+use crate::cloud::{Cloud, CloudError, Connection};
 use crate::config::Env;
 use crate::config::env::Layered;
 use crate::config::secrets::{AwsParameters, AwsSecret, GoogleSecret};
@@ -68,13 +69,13 @@ pub fn load(base: &dyn Env) -> Result<Layered<'_>, SecretsError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let client = cloud_client()?;
+    let client: Arc<dyn Connection> = Arc::new(cloud_client()?);
     runtime.block_on(load_with(base, |env| {
         let values = env
             .names()
             .into_iter()
             .filter_map(|name| Some((name.clone(), env.get(&name)?)));
-        Cloud::new(values, client.clone())
+        Cloud::new(values, Arc::clone(&client))
     }))
 }
 

@@ -22,11 +22,11 @@ async fn load_from<const N: usize>(
     env: &MapEnv,
     names: [&str; N],
 ) -> Result<[Option<String>; N], String> {
-    let client = cloud_client().unwrap();
+    let client: Arc<dyn Connection> = Arc::new(cloud_client().unwrap());
     let loaded = load_with(env, |env| {
         let values = env.names().into_iter();
         let values = values.filter_map(|name| Some((name.clone(), env.get(&name)?)));
-        Cloud::new(values, client.clone())
+        Cloud::new(values, Arc::clone(&client))
     });
     let loaded = loaded.await.map_err(|error| error.to_string())?;
     Ok(names.map(|name| loaded.get(name)))
@@ -294,7 +294,7 @@ async fn a_google_secret_is_read_with_a_service_account() {
     let cloud = |env: &dyn Env| {
         let values = env.names().into_iter();
         let values = values.filter_map(|name| Some((name.clone(), env.get(&name)?)));
-        Cloud::new(values, cloud_client().unwrap())
+        Cloud::new(values, Arc::new(cloud_client().unwrap()))
             .with_origin("https://oauth2.googleapis.com", &url)
             .with_origin("https://secretmanager.googleapis.com", &url)
     };
@@ -330,7 +330,7 @@ async fn a_google_secret_is_read_with_the_metadata_server() {
     let loaded = load_with(&env, |env| {
         let values = env.names().into_iter();
         let values = values.filter_map(|name| Some((name.clone(), env.get(&name)?)));
-        Cloud::new(values, cloud_client().unwrap())
+        Cloud::new(values, Arc::new(cloud_client().unwrap()))
             .with_origin("https://secretmanager.googleapis.com", &url)
     });
     assert_eq!(loaded.await.unwrap().get("B").as_deref(), Some("2"));

@@ -15,10 +15,11 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
+use super::downloads::{Downloads, Failure};
 use super::fetch_count::FetchCount;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
-use super::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use super::{Asked, Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
@@ -26,7 +27,7 @@ use crate::format::ImageFormat;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
 use crate::options::{Options, ParsedRequest, Parser};
 use crate::processing::{self, Job, Processed, Settings};
-use crate::source::{FetchError, FetchRequest, Fetched, Sources};
+use crate::source::{FetchRequest, Fetched};
 use crate::url::path;
 use crate::url::signature::Verifier;
 use crate::vips::{Cancel, ThreadGuard};
@@ -42,7 +43,7 @@ pub struct Parts {
     /// Reads options and source URLs.
     pub parser: Parser,
     /// Fetches sources.
-    pub sources: Sources,
+    pub downloads: Downloads,
     /// Watermark and fallback image.
     pub assets: Assets,
     /// How the fallback image is answered.
@@ -108,6 +109,12 @@ impl ImageService {
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let parsed = self.parse(&request)?;
+        if let Some(noted) = &request.noted {
+            noted.get_or_init(|| Asked {
+                source_url: parsed.source_url.clone(),
+                processing_options: parsed.options.to_string(),
+            });
+        }
         if parsed.options.raw {
             return self.stream(&request, parsed).await;
         }
@@ -210,6 +217,8 @@ impl ImageService {
         parsed: &ParsedRequest,
         conditions: HeaderMap,
     ) -> Result<Answer, Error> {
+        // Before the queue, so that all who wait for a worker share one download.
+        let download = self.parts.downloads.expect(&parsed.source_url, &conditions);
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
         let waited = queued.elapsed().as_secs_f64();
@@ -227,19 +236,27 @@ impl ImageService {
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
             deadline: request.deadline,
         };
-        let (source, fallback_for) = match self.fetch(fetch).await {
+        let (source, fallback_for) = match download.fetch(fetch).await {
             Ok(Fetched::Image(image)) => (image, None),
             Ok(Fetched::NotModified(headers)) => return Ok(Answer::NotModified(headers)),
-            Err(error) => match &self.parts.assets.fallback {
-                Some(image) if error.allows_fallback() => {
-                    tracing::warn!(%error, image_url = parsed.source_url, "could not load the image, using the fallback image");
-                    let error = Error::from(error);
+            Err(Failure {
+                error,
+                allows_fallback,
+                ..
+            }) => match &self.parts.assets.fallback {
+                Some(image) if allows_fallback => {
+                    tracing::warn!(
+                        error = error.detail(),
+                        image_url = parsed.source_url,
+                        "could not load the image, using the fallback image"
+                    );
                     monitoring::error(error.outcome().category);
                     (image.clone(), Some(error))
                 }
-                _ => return Err(error.into()),
+                _ => return Err(error),
             },
         };
+        drop(download);
         let origin_bytes = source.bytes.len() as u64;
         let headers = kept_headers(&source.headers, fallback_for.is_some());
         let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;
@@ -270,13 +287,6 @@ impl ImageService {
         })))
     }
 
-    async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let fetch = FetchCount::begin(&request.url);
-        let result = self.parts.sources.fetch(request).await;
-        fetch.ended(&result);
-        result
-    }
-
     /// Streams the source as it is, whatever its status.
     async fn stream(
         &self,
@@ -286,7 +296,8 @@ impl ImageService {
         let fetch = FetchCount::begin(&parsed.source_url);
         let result = self
             .parts
-            .sources
+            .downloads
+            .sources()
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
                 headers: picked(&request.headers, RAW_REQUEST_HEADERS),

@@ -81,7 +81,7 @@ impl Guard {
         };
         let forms = [Some(outer), inner];
         let listed =
-            |networks: &[IpNetwork], form| networks.iter().any(|network| contains(network, form));
+            |networks: &[IpNetwork], form| networks.iter().any(|network| network.contains(form));
         if forms
             .into_iter()
             .flatten()
@@ -175,31 +175,6 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         // ISATAP.
         [.., 0 | 2, 0, 0x5E, 0xFE] => Some(low),
         _ => None,
-    }
-}
-
-fn contains(network: &IpNetwork, address: IpAddr) -> bool {
-    match (canonical(network.address), address) {
-        (IpAddr::V4(net), IpAddr::V4(v4)) => {
-            // A prefix written on the IPv4-mapped form counts its 96 leading bits as well.
-            let mapped = matches!(network.address, IpAddr::V6(_));
-            let prefix = if mapped {
-                network.prefix.saturating_sub(96)
-            } else {
-                network.prefix
-            };
-            let mask = u32::MAX
-                .checked_shl(32_u32.saturating_sub(prefix.into()))
-                .unwrap_or(0);
-            net.to_bits() & mask == v4.to_bits() & mask
-        }
-        (IpAddr::V6(net), IpAddr::V6(v6)) => {
-            let mask = u128::MAX
-                .checked_shl(128_u32.saturating_sub(network.prefix.into()))
-                .unwrap_or(0);
-            net.to_bits() & mask == v6.to_bits() & mask
-        }
-        _ => false,
     }
 }
 

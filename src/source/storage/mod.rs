@@ -1,5 +1,0 @@
-//! Object storages.
-
-mod client;
-
-pub(super) use self::client::client;
