@@ -25,6 +25,7 @@ const MODULES: &[(&str, u8)] = &[
     ("error", 0),
     ("monitoring", 0),
     ("cloud", 0),
+    ("live", 0),
     ("redact", 0),
     // Lists of things of one kind.
     ("ops", 1),
