@@ -23,6 +23,7 @@ mod names;
 mod networks;
 pub mod processing;
 pub mod reporting;
+pub mod secrets;
 pub mod server;
 pub mod source;
 pub mod telemetry;
@@ -104,7 +105,7 @@ pub struct Section {
 
 /// Every variable, by section.
 pub const SECTIONS: &[Section] = &[
-    section("Environment file", env::VARS),
+    section("Environment from elsewhere", secrets::VARS),
     section("Server", server::VARS),
     section("Access", access::VARS),
     section("Workers", workers::VARS),

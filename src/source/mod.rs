@@ -37,10 +37,12 @@ pub use self::error::{FetchError, SourceConfigError, Step};
 pub use self::opened::{BodyStream, Opened};
 
 use self::body::{Buffer, Expected};
+use self::client::HttpClient;
 use self::dial::{Names, system_names};
 use self::http::{HttpSource, RedirectCheck};
 use self::local::LocalSource;
 use self::proxy::Proxies;
+use crate::cloud::Connection;
 use crate::config::SourceConfig;
 use crate::config::cookies::CookieConfig;
 use crate::format::ImageFormat;
@@ -294,6 +296,18 @@ fn until(body: BodyStream, deadline: Instant) -> BodyStream {
         }
     })
     .boxed()
+}
+
+/// A client for the services of clouds: no guard of addresses, no redirects, certificates always checked.
+///
+/// # Errors
+///
+/// TLS cannot be set up.
+pub fn cloud_client() -> Result<impl Connection, SourceConfigError> {
+    HttpClient::unguarded(&SourceConfig {
+        user_agent: concat!("imgforge/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..SourceConfig::default()
+    })
 }
 
 /// Schemes that exist but have to be turned on, with the variable that does so.
