@@ -77,6 +77,7 @@ mod tests {
             thumbnail: false,
             png_unlimited: false,
             svg_unlimited: false,
+            tiff_unlimited: false,
         };
         for (side, shrink, expected) in [
             (100, 1.0, 100),
