@@ -3,6 +3,7 @@
 //! Owns everything between a source URL that the service has accepted and bytes of a known format. It applies no
 //! allow-list, knows nothing of options, and records no metrics: [`FetchError::started`] says what to count.
 
+mod beneath;
 mod body;
 mod client;
 mod conditional;
@@ -114,7 +115,7 @@ impl Sources {
         let local = config
             .local_root
             .as_deref()
-            .map(|root| LocalSource::new(root, &config.query_separator))
+            .map(|root| LocalSource::new(root, config))
             .transpose()?;
         Ok(Self {
             http: HttpSource::new(config, network)?,
