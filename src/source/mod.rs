@@ -6,6 +6,7 @@
 mod beneath;
 mod body;
 mod client;
+mod coding;
 mod conditional;
 mod connect;
 mod content_type;
@@ -38,6 +39,7 @@ pub use self::error::{FetchError, SourceConfigError, Step};
 pub use self::opened::{BodyStream, Opened};
 
 use self::body::{Buffer, Expected};
+use self::coding::Coding;
 use self::dial::{Names, system_names};
 use self::http::{HttpSource, RedirectCheck};
 use self::local::LocalSource;
@@ -257,9 +259,9 @@ async fn read(opened: Opened, limit: u64, deadline: Deadline) -> Result<Fetched,
     }
     let mut headers = opened.headers;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let gzip = text(CONTENT_ENCODING) == Some("gzip");
+    let coding = text(CONTENT_ENCODING).and_then(Coding::by_name);
     let mut buffer = Buffer::new(Expected {
-        gzip,
+        coding,
         length: opened.length,
         limit,
         extension: opened.extension,
@@ -269,7 +271,7 @@ async fn read(opened: Opened, limit: u64, deadline: Deadline) -> Result<Fetched,
         Ok(filled) => filled?,
         Err(_) => return Err(deadline.passed(true, buffer.is_detected())),
     }
-    if gzip {
+    if coding.is_some() {
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
