@@ -73,6 +73,7 @@ fn metrics_record(c: &mut Criterion) {
         formats: vec![ImageFormat::Webp],
         caches: vec![CacheKind::Memory],
         schemes: Vec::new(),
+        report_services: Vec::new(),
         workers: 2,
         libvips: String::new(),
     };

@@ -7,24 +7,48 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::config::env::Layered;
 use crate::config::var::DefaultValue;
-use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
+use crate::config::{
+    ArgsEnv, Config, Env, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective,
+};
+use crate::secrets::{self, SecretsError};
 use crate::{docgen, logging};
 
+/// Where the variables come from, as long as the program runs.
+pub type SharedEnv = Arc<dyn Env + Send + Sync>;
+
 /// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
-pub fn run<E: Error>(args: &[String], serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
-    let result = match parse(args) {
-        Ok(Command::Serve { ignored }) => return start(ignored, serve),
-        Ok(Command::Health) => health::run(&ProcessEnv),
-        Ok(Command::Version) => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Config) => print_config(),
-        Ok(Command::Docs { check }) => docs(Path::new("."), check),
-        Ok(Command::Help { long }) => print(&help(long)),
+pub fn run<E: Error>(
+    args: &[String],
+    serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
+) -> ExitCode {
+    let (command, files) = match parse(args) {
+        Ok(parsed) => parsed,
         Err(Usage { message, code }) => {
             complain(&format!("{message}\n\n{USAGE}"));
             return ExitCode::from(code);
         }
+    };
+    let result = match command {
+        Command::Serve { ignored } => match with_secrets(files) {
+            Ok(env) => return start(ignored, env, serve),
+            Err((files, error)) => {
+                let _ = logging::init(&LogConfig::load_leniently(&files), None);
+                logging::critical(&chain(&error));
+                return ExitCode::FAILURE;
+            }
+        },
+        Command::Health => health::run(&ProcessEnv),
+        Command::Version => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Config => with_secrets(files)
+            .map_err(|(_, error)| chain(&error))
+            .and_then(|env| print_config(&*env)),
+        Command::Docs { check } => docs(Path::new("."), check),
+        Command::Help { long } => print(&help(long)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -32,6 +56,17 @@ pub fn run<E: Error>(args: &[String], serve: impl FnOnce(Config) -> Result<(), E
             complain(&message);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Lays what the secret stores hold over the environment, once; a reload finds the same.
+fn with_secrets(mut env: ArgsEnv) -> Result<SharedEnv, (ArgsEnv, SecretsError)> {
+    match secrets::load(&env).map(Layered::into_values) {
+        Ok(values) => {
+            env.0.extend(values);
+            Ok(Arc::new(env))
+        }
+        Err(error) => Err((env, error)),
     }
 }
 
@@ -59,17 +94,46 @@ struct Usage {
     code: u8,
 }
 
-fn parse(args: &[String]) -> Result<Command, Usage> {
+/// The command, and the variables that flags stand for.
+fn parse(args: &[String]) -> Result<(Command, ArgsEnv), Usage> {
+    let mut files = ArgsEnv::default();
+    let mut rest = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let (flag, value) = match arg.split_once('=') {
+            Some((flag, value)) => (flag, Some(value.to_owned())),
+            None => (arg.as_str(), None),
+        };
+        let bare = flag
+            .strip_prefix('-')
+            .map(|f| f.strip_prefix('-').unwrap_or(f));
+        let Some((_, variable)) = FILES.iter().find(|(name, _)| bare == Some(name)) else {
+            rest.push(arg.as_str());
+            continue;
+        };
+        let value = value
+            .or_else(|| args.next().cloned())
+            .ok_or_else(|| Usage {
+                message: format!("{flag} needs a path"),
+                code: 1,
+            })?;
+        files.0.insert((*variable).to_owned(), value);
+    }
+    Ok((command(&rest)?, files))
+}
+
+fn command(args: &[&str]) -> Result<Command, Usage> {
     let mut words = Vec::new();
     let mut check = false;
-    let mut version = false;
-    let mut rest = args.iter().map(String::as_str);
+    let (mut version, mut config) = (false, false);
+    let mut rest = args.iter().copied();
     for arg in rest.by_ref() {
         match arg {
             "--" => break,
             "-h" => return Ok(Command::Help { long: false }),
             "-help" | "--help" => return Ok(Command::Help { long: true }),
             "--version" | "-V" if words.is_empty() => version = true,
+            "--print-config" if words.is_empty() => config = true,
             "--check" if words.first() == Some(&"docs") => check = true,
             flag if flag.starts_with('-') && flag.len() > 1 => {
                 return Err(Usage {
@@ -83,6 +147,9 @@ fn parse(args: &[String]) -> Result<Command, Usage> {
     words.extend(rest);
     if version {
         return Ok(Command::Version);
+    }
+    if config {
+        return Ok(Command::Config);
     }
     let second = words.get(1).copied();
     let command = match words.first().copied() {
@@ -115,13 +182,14 @@ fn parse(args: &[String]) -> Result<Command, Usage> {
 
 fn start<E: Error>(
     ignored: Option<String>,
-    serve: impl FnOnce(Config) -> Result<(), E>,
+    env: SharedEnv,
+    serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
 ) -> ExitCode {
-    let env = ProcessEnv;
-    let (config, warnings) = match Config::load(&env) {
+    let (config, warnings) = match Config::load(&*env) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            logging::init(&LogConfig::load_leniently(&env));
+            // That syslog is missing as well is the least of the mistakes.
+            let _ = logging::init(&LogConfig::load_leniently(&*env), None);
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -136,15 +204,21 @@ fn start<E: Error>(
             return ExitCode::FAILURE;
         }
     };
-    logging::init(&config.logging);
+    if let Err(error) = logging::init(&config.logging, config.exported_log_level()) {
+        logging::critical(&error.to_string());
+        return ExitCode::FAILURE;
+    }
     if let Some(word) = ignored {
         tracing::warn!(word, "unknown command ignored, starting the server");
     }
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    match serve(config) {
-        Ok(()) => ExitCode::SUCCESS,
+    match serve(config, env) {
+        Ok(()) => {
+            logging::flush(LAST_LINES);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             logging::critical(&chain(&error));
             ExitCode::FAILURE
@@ -168,8 +242,8 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-fn print_config() -> Result<(), String> {
-    let (sections, warnings) = effective(&ProcessEnv).map_err(|e| e.to_string())?;
+fn print_config(env: &dyn Env) -> Result<(), String> {
+    let (sections, warnings) = effective(env).map_err(|e| e.to_string())?;
     for warning in warnings {
         complain(&warning.to_string());
     }
@@ -258,19 +332,34 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// How long the last lines may take to reach syslog.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 const COMMANDS: [&str; 6] = ["help", "h", "health", "version", "config", "docs"];
 
+/// Flags of imgproxy 3, and the variables that they stand for.
+const FILES: [(&str, &str); 3] = [
+    ("keypath", "IMGFORGE_KEY_PATH"),
+    ("saltpath", "IMGFORGE_SALT_PATH"),
+    ("presets", "IMGPROXY_PRESETS_PATH"),
+];
+
 const USAGE: &str = "\
-Usage: imgforge [command]
+Usage: imgforge [command] [flags]
 
 Without a command the server runs. It is configured by environment variables.
 
 Commands:
   health          ask the running server for its health; exit code 0 if it is well
   version         print the version (also --version, -V)
-  config          print the effective configuration, secrets hidden
+  config          print the effective configuration, secrets hidden (also --print-config)
   docs [--check]  write the generated documentation, or only check that it is current
   help            print this text (also -h, --help)
+
+Flags:
+  -keypath PATH   file with one hex-encoded key a line (IMGFORGE_KEY_PATH)
+  -saltpath PATH  file with one hex-encoded salt a line (IMGFORGE_SALT_PATH)
+  -presets PATH   file with one preset a line (IMGPROXY_PRESETS_PATH)
 ";
 
 #[cfg(test)]
@@ -279,7 +368,9 @@ mod tests {
 
     fn parsed(line: &str) -> Result<Command, u8> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&args).map_err(|usage| usage.code)
+        parse(&args)
+            .map(|(command, _)| command)
+            .map_err(|usage| usage.code)
     }
 
     #[test]
@@ -299,6 +390,9 @@ mod tests {
             ("--version", Ok(Command::Version)),
             ("-V", Ok(Command::Version)),
             ("config", Ok(Command::Config)),
+            ("--print-config", Ok(Command::Config)),
+            ("-keypath k --saltpath=s config", Ok(Command::Config)),
+            ("-keypath", Err(1)),
             ("docs", Ok(Command::Docs { check: false })),
             ("docs --check", Ok(Command::Docs { check: true })),
             ("help", help(true)),
@@ -319,6 +413,25 @@ mod tests {
         ] {
             assert_eq!(parsed(line), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn flags_stand_for_variables() {
+        let args = ["-keypath", "/k", "--saltpath=/s", "-presets=/p"].map(str::to_owned);
+        let (command, ArgsEnv(files)) = parse(&args).unwrap();
+        assert_eq!(command, Command::Serve { ignored: None });
+        let files: Vec<_> = files
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("IMGFORGE_KEY_PATH", "/k"),
+                ("IMGFORGE_SALT_PATH", "/s"),
+                ("IMGPROXY_PRESETS_PATH", "/p")
+            ]
+        );
     }
 
     #[test]

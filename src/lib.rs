@@ -7,6 +7,7 @@
 pub mod args;
 pub mod cache;
 pub mod cli;
+pub mod cloud;
 pub mod color;
 pub mod config;
 pub mod decode;
@@ -16,15 +17,20 @@ pub mod error;
 pub mod format;
 pub mod geometry;
 pub mod http;
+pub mod live;
 pub mod logging;
 pub mod monitoring;
 pub mod ops;
 pub mod options;
 pub mod plan;
 pub mod processing;
+pub mod redact;
+pub mod reporting;
+pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod source;
+pub mod telemetry;
 pub mod url;
 pub mod vips;
 

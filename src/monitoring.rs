@@ -9,6 +9,7 @@ mod process;
 mod registry;
 mod series;
 mod table;
+pub mod trace;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -19,10 +20,11 @@ use crate::format::ImageFormat;
 use series::Series;
 
 pub use labels::{
-    AuxiliaryKind, CacheKind, FetchOutcome, Phase, Reason, Route, Scheme, Span, Verb,
+    AuxiliaryKind, CacheKind, Delivery, FetchOutcome, Integration, Phase, Reason, ReportService,
+    Route, Scheme, Span, Verb,
 };
-pub use process::PROCESS_METRICS;
-pub use table::{Buckets, METRICS, Metric, MetricKind};
+pub use process::{PROCESS_METRICS, memory as process_memory};
+pub use table::{Buckets, IMGPROXY_BUCKETS, METRICS, Metric, MetricKind};
 
 /// What the initial series depend on. Rule: `spec/monitoring.md` B4.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Facts {
     pub caches: Vec<CacheKind>,
     /// Schemes of sources that are on.
     pub schemes: Vec<Scheme>,
+    /// Services that errors are reported to.
+    pub report_services: Vec<ReportService>,
     /// Configured workers.
     pub workers: usize,
     /// Version of the linked libvips.
@@ -61,6 +65,11 @@ pub fn render() -> Option<String> {
     let mut text = series.handle.render();
     process::render(&mut text);
     Some(text)
+}
+
+/// Resident memory of the process in bytes; `None` where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    process::resident_bytes()
 }
 
 /// Moves recorded samples into their buckets; to be called every few seconds, or samples pile up between scrapes.
@@ -108,6 +117,7 @@ pub fn status(code: u16) {
 
 /// One answer of the image route, for imgproxy's own family where a namespace sets it apart.
 pub fn image_status(code: u16) {
+    trace::status(code);
     with(|s| {
         if let Some(codes) = &s.image_status {
             codes.record(usize::from(code), |c| c.increment(1));
@@ -136,6 +146,7 @@ pub fn error(category: Category) {
 
 /// A stage of an image request took `seconds`.
 pub fn span(span: Span, seconds: f64) {
+    trace::child(span, seconds);
     with(|s| s.spans.record(span.index(), |h| h.record(seconds)));
 }
 
@@ -207,14 +218,53 @@ pub fn collapsed() {
     with(|s| s.collapsed.increment(1));
 }
 
+/// A request was given a source that another one has downloaded.
+pub fn download_shared() {
+    with(|s| s.shared_downloads.increment(1));
+}
+
 /// An image request was refused.
 pub fn rejected(reason: Reason) {
     with(|s| s.rejected.record(reason.index(), |c| c.increment(1)));
 }
 
+/// SIGHUP was followed by a reload, or by none because the new configuration is wrong.
+pub fn reloaded(success: bool) {
+    with(|s| {
+        s.reloads.record(usize::from(!success), |c| c.increment(1));
+        if success {
+            series::set_to_now(&s.last_reload);
+        }
+    });
+}
+
 /// The address guard refused to dial.
 pub fn ssrf_blocked() {
     with(|s| s.ssrf_blocked.increment(1));
+}
+
+/// Something could not be sent to an integration.
+pub fn telemetry_dropped(integration: Integration, count: u64) {
+    with(|s| {
+        s.telemetry_dropped
+            .record(integration.index(), |c| c.increment(count))
+    });
+}
+
+/// A warning or an error was not logged because of a flood.
+pub fn log_line_suppressed() {
+    with(|s| s.log_suppressed.increment(1));
+}
+
+/// A log line did not reach syslog.
+pub fn syslog_line_dropped() {
+    with(|s| s.syslog_dropped.increment(1));
+}
+
+/// What became of an error report.
+pub fn error_report(service: ReportService, delivery: Delivery) {
+    let index = service.index() * Delivery::ALL.len() + delivery.index();
+    with(|s| s.error_reports.record(index, |c| c.increment(1)));
 }
 
 /// Bytes of a response body were handed to the connection.
@@ -240,6 +290,43 @@ pub struct QueueState {
 /// Sets where the gauges of the queue come from.
 pub fn set_queue_probe(probe: impl Fn() -> QueueState + Send + 'static) {
     *QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(probe));
+}
+
+/// What is in progress right now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Configured workers.
+    pub workers: u64,
+    /// Image requests inside the handler.
+    pub requests: u64,
+    /// Image requests that hold a worker, and raw streams.
+    pub images: u64,
+    /// Bytes, high-water mark and live allocations of libvips.
+    pub vips: (u64, u64, u64),
+}
+
+impl Load {
+    /// Requests in progress for each hundred workers; above 100 where requests queue.
+    pub fn utilization(&self) -> f64 {
+        float(self.requests) / float(self.workers.max(1)) * 100.0
+    }
+}
+
+/// Reads the gauges that every integration sends.
+pub fn load() -> Load {
+    let probe = *VIPS_PROBE.lock().unwrap_or_else(PoisonError::into_inner);
+    Load {
+        workers: WORKERS.load(Ordering::Relaxed),
+        requests: REQUESTS_IN_PROGRESS.load(Ordering::Relaxed),
+        images: IMAGES_IN_PROGRESS.load(Ordering::Relaxed),
+        vips: probe.map(|probe| probe()).unwrap_or_default(),
+    }
+}
+
+/// Exact below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "gauges need no more")]
+pub fn float(value: u64) -> f64 {
+    value as f64
 }
 
 /// Configured workers.

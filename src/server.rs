@@ -2,9 +2,12 @@
 //!
 //! It must not know what a request means; that is [`crate::http`] and [`crate::service`].
 
+mod housekeeping;
+mod reload;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
@@ -15,21 +18,26 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::ResultCache;
 use crate::config::cache::CacheType;
 use crate::config::processing::VectorMode;
-use crate::config::{Config, ProcessingConfig};
+use crate::config::{Config, DebuggingConfig, Env, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Redaction, Settings, serve};
 use crate::monitoring::{self, CacheKind, CacheState, Facts, QueueState, Scheme};
-use crate::options::Parser;
+use crate::reporting::Reporters;
 use crate::service::Images;
 use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
+use crate::service::hosts::Hosts;
 use crate::service::image::{ImageService, ImageWorkers, Parts, run_job};
 use crate::service::workers::Workers;
-use crate::source::{Memory, Sources};
-use crate::url::signature::Verifier;
+use crate::source::{self, Memory, Sources};
+use crate::telemetry::Telemetry;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
+use housekeeping::Housekeeping;
+
+pub use self::reload::ReloadError;
+use self::reload::{Reloader, Reloads};
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -55,16 +63,27 @@ pub enum StartError {
 struct Components {
     images: Arc<dyn Images>,
     health: HealthProbe,
+    readiness: Arc<Readiness>,
     facts: Facts,
+    reloader: Reloader,
+    reporters: Reporters,
 }
 
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
 async fn build(config: &Config) -> Result<Components, StartError> {
-    let libvips = start_vips(&config.processing)?;
-    let sources = Sources::new(&config.source).map_err(component)?;
+    let libvips = start_vips(&config.processing, &config.debugging)?;
+    let tls = source::tls::verified(&config.source).map_err(component)?;
+    let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
+    let mut sources = Sources::new(&config.source).map_err(component)?;
     let assets = Assets::load(&config.assets, &sources)
         .await
         .map_err(component)?;
+    let reloader = Reloader::new(config).map_err(component)?;
+    // The operator's own pictures need not be among the allowed sources, nor what they redirect to.
+    if config.source.check_redirects {
+        let rules = reloader.rules.clone();
+        sources = sources.checking_redirects(move |url| rules.get().allows_source(url));
+    }
     let savable: Vec<_> = encode::savable().collect();
     let settings = processing::Settings {
         processing: with_savable_formats(&config.processing, &savable)?,
@@ -72,7 +91,6 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         watermark_opacity: config.assets.watermark_opacity,
         savable: savable.clone(),
     };
-    let parser = Parser::new(&config.url, now_unix()).map_err(component)?;
     let cache = ResultCache::new(&config.cache);
     let cache_is_on = config.cache.kind != CacheType::Off;
     if cache_is_on {
@@ -84,9 +102,9 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         });
     }
     let workers = Workers::start(&config.workers, |job, cancel| run_job(&job, cancel))?;
-    let downloads = Downloads::new(config.workers.max_downloads_per_host);
+    let hosts = Hosts::new(config.workers.max_downloads_per_host);
     let memory = Memory::new(config.workers.max_source_memory);
-    watch_queue(&workers, &downloads, &memory);
+    watch_queue(&workers, &hosts, &memory);
     let facts = Facts {
         formats: savable,
         caches: if cache_is_on {
@@ -95,14 +113,20 @@ async fn build(config: &Config) -> Result<Components, StartError> {
             Vec::new()
         },
         schemes: schemes(config),
+        report_services: reporters.services(),
         workers: workers.count(),
         libvips,
     };
+    let full = workers.clone();
+    let readiness = Readiness::new(move || full.is_full());
     let images = ImageService::new(Parts {
-        verifier: Verifier::new(&config.url),
-        parser,
-        sources,
-        downloads,
+        rules: reloader.rules.clone(),
+        downloads: Downloads::new(
+            sources,
+            hosts,
+            config.source.download_timeout,
+            config.cache.negative,
+        ),
         memory,
         assets,
         assets_config: config.assets.clone(),
@@ -115,18 +139,21 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     Ok(Components {
         images: Arc::new(images),
         health: Arc::new(vips_works),
+        readiness: Arc::new(readiness),
         facts,
+        reloader,
+        reporters,
     })
 }
 
 /// Lets a scrape see who waits for what.
-fn watch_queue(workers: &ImageWorkers, downloads: &Downloads, memory: &Memory) {
-    let (workers, downloads, memory) = (workers.clone(), downloads.clone(), memory.clone());
+fn watch_queue(workers: &ImageWorkers, hosts: &Hosts, memory: &Memory) {
+    let (workers, hosts, memory) = (workers.clone(), hosts.clone(), memory.clone());
     monitoring::set_queue_probe(move || QueueState {
         worker: workers.waiting() as u64,
-        host: downloads.waiting(),
+        host: hosts.waiting(),
         memory: memory.waiting(),
-        delayed: downloads.delayed(),
+        delayed: hosts.delayed(),
         source_bytes: memory.held(),
     });
 }
@@ -140,7 +167,10 @@ fn schemes(config: &Config) -> Vec<Scheme> {
 }
 
 /// Starts libvips with exactly the loaders of `decode`; gives its version.
-fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
+fn start_vips(
+    config: &ProcessingConfig,
+    debugging: &DebuggingConfig,
+) -> Result<String, StartError> {
     let report = vips::init(&VipsSettings {
         vector: match config.vips_vector {
             VectorMode::Auto => Vector::Auto,
@@ -148,7 +178,8 @@ fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
             VectorMode::Off => Vector::Off,
         },
         allowed_loaders: decode::OPERATIONS,
-        leak_check: false,
+        leak_check: debugging.leak_check,
+        cache_trace: debugging.cache_trace,
     })
     .map_err(component)?;
     monitoring::set_vips_probe(|| {
@@ -200,11 +231,21 @@ fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartErro
     StartError::Component(Box::new(error))
 }
 
-fn now_unix() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+/// What libvips still holds once every request has ended; a worker may need a moment more than its request.
+async fn log_leaks() {
+    for _ in 0..20 {
+        if vips::live_objects() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (objects, memory) = (vips::live_objects(), vips::memory());
+    tracing::info!(
+        objects,
+        allocations = memory.allocs,
+        bytes = memory.current,
+        "libvips objects that were not freed"
+    );
 }
 
 /// Starts servers.
@@ -219,16 +260,33 @@ impl Server {
     pub async fn start(config: &Config) -> Result<Running, StartError> {
         let components = build(config).await?;
         let server = &config.server;
-        let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
+        let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
+        let workers = u64::try_from(components.facts.workers);
+        monitoring::set_workers(workers.unwrap_or(u64::MAX));
+        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
         let addr = listener.local_addr();
         let settings = Settings {
             server: server.clone(),
             delivery: config.delivery.clone(),
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
+            secrets: components.reloader.secrets.clone(),
+            redaction: Redaction {
+                signatures_are_checked: !config.url.keys.is_empty(),
+                hide_from_log: config.logging.redact_signature,
+                arguments_separator: config.url.arguments_separator.clone(),
+            },
+            reporters: components.reporters.clone(),
         };
-        let app = Arc::new(App::new(&settings, components.images, components.health));
+        let readiness = components.readiness;
+        let app = App::new(
+            &settings,
+            components.images,
+            components.health,
+            Arc::clone(&readiness),
+        );
+        let app = Arc::new(app.traced(telemetry.tracer()));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -239,8 +297,15 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            telemetry,
+            reloader: components.reloader,
+            readiness,
+            drain_delay: server.drain_delay,
             stop,
             task,
+            reporters: components.reporters,
+            leak_check: config.debugging.leak_check,
+            _housekeeping: Housekeeping::start(&config.debugging),
         })
     }
 }
@@ -253,17 +318,40 @@ pub struct Running {
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    telemetry: Telemetry,
+    reloader: Reloader,
+    readiness: Arc<Readiness>,
+    drain_delay: Duration,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    reporters: Reporters,
+    leak_check: bool,
+    _housekeeping: Housekeeping,
 }
 
 impl Running {
-    /// Stops gracefully; returns when every request has ended or the graceful time is over. Metrics are served until
-    /// then.
+    /// Replaces what decides whether a request is accepted: signing keys, presets, allowed sources and options, tokens.
+    /// Requests that have begun are not affected. Returns the variables that have changed too and that only a restart
+    /// reads.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; nothing has changed then.
+    pub fn reload(&mut self, config: &Config) -> Result<Vec<String>, ReloadError> {
+        self.reloader.reload(config)
+    }
+
+    /// Stops gracefully: turns unready, goes on for the drain delay, then accepts no more; returns when every request has
+    /// ended or the graceful time is over. Metrics are served until then.
     pub async fn stop(self) {
+        self.readiness.drain();
+        tokio::time::sleep(self.drain_delay).await;
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
+        }
+        tokio::join!(self.telemetry.stop(), self.reporters.stop(LAST_REPORTS));
+        if self.leak_check {
+            log_leaks().await;
         }
     }
 
@@ -277,24 +365,38 @@ impl Running {
     }
 }
 
-/// Serves until SIGINT or SIGTERM, then stops gracefully. A second signal changes nothing.
+/// Serves until SIGINT or SIGTERM, then stops gracefully; a second signal changes nothing. SIGHUP reads `env` again and
+/// reloads.
 ///
 /// # Errors
 /// [`StartError`] when the server could not start.
-pub async fn run(config: Config) -> Result<(), StartError> {
+pub async fn run(config: Config, env: Arc<dyn Env + Send + Sync>) -> Result<(), StartError> {
     // Registered first, so that a signal during the start is not lost.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut running = Server::start(&config).await?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = running.failed() => tracing::error!("the metrics listener has ended"),
+    drop(config);
+    let mut reloads = Reloads::new(env);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => reloads.ask(),
+            loaded = reloads.loaded() => reload::apply(&mut running, loaded),
+            () = running.failed() => {
+                tracing::error!("the metrics listener has ended");
+                break;
+            }
+        }
     }
     tracing::info!("Shutting down the server...");
     running.stop().await;
     Ok(())
 }
+
+/// How long reports may take after the last request: imgproxy's time.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 fn start_metrics(config: &Config, facts: &Facts) -> Result<Option<MetricsServer>, StartError> {
     let Some(listener) = metrics::bind(&config.monitoring, &config.server.bind)? else {

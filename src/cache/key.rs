@@ -29,7 +29,7 @@ pub struct KeyParts<'a> {
 pub struct CacheKey([u8; 32]);
 
 impl CacheKey {
-    /// The key of a request. Every part is hashed with its length, so that no text can slip from one into another.
+    /// The key of a request.
     pub fn new(parts: &KeyParts<'_>) -> Self {
         let KeyParts {
             options,
@@ -39,10 +39,17 @@ impl CacheKey {
             conditions,
             limits,
         } = parts;
+        let parts = [options, source_url, features, forwarded, conditions, limits];
+        Self::of(&parts.map(|part| part.as_bytes()))
+    }
+
+    /// The key of any list of parts. Every part is hashed with its length, so that no text can slip from one into
+    /// another.
+    pub fn of(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
-        for part in [options, source_url, features, forwarded, conditions, limits] {
+        for part in parts {
             digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part.as_bytes());
+            digest.update(part);
         }
         Self(digest.finalize().into())
     }

@@ -5,6 +5,7 @@
 
 mod flight;
 mod key;
+mod single_flight;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 pub use self::flight::{LeadGuard, Lookup};
 pub use self::key::{CacheKey, KeyParts};
+pub use self::single_flight::{Lead, Seat, SingleFlight, Turn};
 
 use self::flight::Flights;
 use crate::config::CacheConfig;

@@ -35,6 +35,7 @@ fn cache(capacity: u64) -> ResultCache<Value> {
     ResultCache::new(&CacheConfig {
         kind: CacheType::Memory,
         memory_capacity: capacity,
+        ..CacheConfig::default()
     })
 }
 
@@ -42,6 +43,7 @@ fn off() -> ResultCache<Value> {
     ResultCache::new(&CacheConfig {
         kind: CacheType::Off,
         memory_capacity: 1 << 20,
+        ..CacheConfig::default()
     })
 }
 

@@ -1,9 +1,12 @@
-//! The result cache.
+//! The caches.
+
+use std::time::Duration;
 
 use super::errors::Warning;
 use super::lists::format::SIZE;
 use super::lists::size;
-use super::types::choice;
+use super::types::format::SECONDS;
+use super::types::{choice, seconds};
 use super::var::{Scope, Var};
 
 /// Where results are kept.
@@ -23,6 +26,26 @@ pub struct CacheConfig {
     pub kind: CacheType,
     /// `IMGFORGE_CACHE_MEMORY_CAPACITY` in bytes.
     pub memory_capacity: u64,
+    /// `IMGFORGE_NEGATIVE_TTL_…`.
+    pub negative: NegativeTtl,
+}
+
+/// How long a failed source is not asked again, by class; zero is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NegativeTtl {
+    /// The source answers with a status from 400 to 499.
+    pub client_error: Duration,
+    /// The source answers with a status from 500, in time or not at all.
+    pub unavailable: Duration,
+    /// The source is no image.
+    pub not_an_image: Duration,
+}
+
+impl NegativeTtl {
+    /// Whether nothing is remembered.
+    pub fn is_off(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 pub(super) const VARS: &[Var] = &[
@@ -54,6 +77,31 @@ pub(super) const VARS: &[Var] = &[
             d.config.cache.memory_capacity = bytes;
             Ok(())
         },
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "NEGATIVE_TTL_CLIENT_ERROR",
+        "0",
+        SECONDS,
+        "How long a source that answered with 400 to 499 is not asked again: its error is answered at once. 0 asks every \
+         time.",
+        |d, v| seconds(v).map(|ttl| d.config.cache.negative.client_error = ttl),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "NEGATIVE_TTL_UNAVAILABLE",
+        "0",
+        SECONDS,
+        "The same for a source that answered with 500 or above, too late, or could not be reached.",
+        |d, v| seconds(v).map(|ttl| d.config.cache.negative.unavailable = ttl),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "NEGATIVE_TTL_NOT_AN_IMAGE",
+        "0",
+        SECONDS,
+        "The same for a source that is of no known format.",
+        |d, v| seconds(v).map(|ttl| d.config.cache.negative.not_an_image = ttl),
     )
     .scope(Scope::Own),
 ];

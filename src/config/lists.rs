@@ -1,7 +1,6 @@
 //! Readers of several values in one variable. Rule: `spec/configuration.md` section 1.2.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +8,6 @@ use bytes::Bytes;
 
 use crate::format::ImageFormat;
 
-use super::source::IpNetwork;
 use super::types::{self, ranged};
 use super::var::Invalid;
 
@@ -24,8 +22,8 @@ pub(super) mod format {
     pub(crate) const HEX: &str = "comma-separated hex-encoded strings";
     pub(crate) const REPLACEMENTS: &str =
         "semicolon-separated key=value pairs where key is a wildcard pattern";
+    pub(crate) const MAP: &str = "key=value pairs separated by semicolons";
     pub(crate) const BUCKETS: &str = "comma-separated ascending seconds";
-    pub(crate) const NETWORKS: &str = "comma-separated addresses or networks (e.g. 10.0.0.0/8)";
     pub(crate) const SIZE: &str = "bytes, or a number with K, M, G or T";
     pub(crate) const BASE64: &str = "string in standard Base64";
 }
@@ -139,6 +137,19 @@ pub(super) fn replacements(text: &str) -> Result<Vec<(String, String)>, Invalid>
         .collect()
 }
 
+/// `key=value` pairs between semicolons; pairs are trimmed, empty ones skipped, either side may be empty.
+pub(super) fn map(text: &str) -> Result<Vec<(String, String)>, Invalid> {
+    text.split(';')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            pair.split_once('=')
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .ok_or_else(|| Invalid::parse(format!("invalid key/value: {pair}")))
+        })
+        .collect()
+}
+
 /// Histogram bounds: finite, above 0, each larger than the one before.
 pub(super) fn buckets(text: &str) -> Result<Vec<f64>, Invalid> {
     let bounds: Vec<f64> = text
@@ -151,33 +162,6 @@ pub(super) fn buckets(text: &str) -> Result<Vec<f64>, Invalid> {
     } else {
         Err(Invalid::value("must be above 0 and ascending"))
     }
-}
-
-/// Addresses, or prefixes such as `10.0.0.0/8`; bits beyond the prefix are cleared.
-pub(super) fn networks(text: &str) -> Result<Vec<IpNetwork>, Invalid> {
-    text.split(',').map(|part| network(part.trim())).collect()
-}
-
-fn network(text: &str) -> Result<IpNetwork, Invalid> {
-    let bad = || Invalid::parse(format!("{text:?} is no address or network"));
-    let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
-    let address: IpAddr = address.parse().map_err(|_| bad())?;
-    let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
-    let prefix: u8 = match prefix {
-        "" if !text.contains('/') => bits,
-        digits => ranged(digits, 0..=i64::from(bits), "").map_err(|_| bad())?,
-    };
-    let address = match address {
-        IpAddr::V4(a) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V4((a.to_bits() & mask).into())
-        }
-        IpAddr::V6(a) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V6((a.to_bits() & mask).into())
-        }
-    };
-    Ok(IpNetwork { address, prefix })
 }
 
 /// A number of bytes. `K`, `M`, `G`, `T` and `KiB` … count in 1024, `KB` … in 1000, in any case of letters.
@@ -285,33 +269,6 @@ mod tests {
         for text in ["1,1", "2,1", "0,1", "-1", "1,", "inf", "x"] {
             assert!(buckets(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn address_prefixes() {
-        let one = |text: &str| networks(text).map(|n| format!("{}/{}", n[0].address, n[0].prefix));
-        for (text, expected) in [
-            ("10.1.2.3/8", "10.0.0.0/8"),
-            ("0.0.0.0/0", "0.0.0.0/0"),
-            ("192.0.2.1", "192.0.2.1/32"),
-            ("fd00::1/8", "fd00::/8"),
-            ("::1", "::1/128"),
-            ("::/0", "::/0"),
-        ] {
-            assert_eq!(one(text).as_deref(), Ok(expected), "{text}");
-        }
-        for text in [
-            "10.0.0.0/33",
-            "10.0.0.0/",
-            "10.0.0/8",
-            "x",
-            "",
-            "10.0.0.0/-1",
-            "::/129",
-        ] {
-            assert!(networks(text).is_err(), "{text}");
-        }
-        assert_eq!(networks("10.0.0.0/8, ::1").map(|n| n.len()), Ok(2));
     }
 
     #[test]

@@ -1,37 +1,48 @@
 //! Configuration: one file per section, each a plain struct and the table of its variables.
 //! Rule: `spec/configuration.md`.
 
+pub mod access;
 pub mod assets;
 pub mod cache;
+pub mod cookies;
 pub mod datetime;
+pub mod debugging;
 pub mod delivery;
 mod dotenv;
 mod draft;
 pub mod env;
 pub mod errors;
+mod given;
 pub mod limits;
 mod lists;
 mod load;
 pub mod logging;
+mod migration;
 pub mod monitoring;
 mod names;
+mod networks;
 pub mod processing;
+pub mod reporting;
+pub mod secrets;
 pub mod server;
 pub mod source;
+pub mod telemetry;
 mod types;
 pub mod url;
 pub mod var;
 pub mod workers;
 
 pub use self::assets::{AssetSource, AssetsConfig};
-pub use self::env::{Env, MapEnv, ProcessEnv};
+pub use self::env::{ArgsEnv, Env, MapEnv, ProcessEnv};
 pub use self::errors::{ConfigError, ConfigErrors, Warning};
+pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
-    monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
-    source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
+    cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
+    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
+    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig,
+    telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -60,8 +71,27 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
-    /// Log format and level.
+    /// Where traces and metrics are sent.
+    pub telemetry: TelemetryConfig,
+    /// Log format and level, syslog.
     pub logging: LogConfig,
+    /// Which variables are set.
+    pub given: Given,
+    /// Memory that goes back to the system, debugging of libvips.
+    pub debugging: DebuggingConfig,
+    /// Error reporting.
+    pub reporting: ReportingConfig,
+}
+
+impl Config {
+    /// The least severe level of log lines that an integration gets; `None` where none wants any.
+    pub fn exported_log_level(&self) -> Option<tracing::Level> {
+        let config = &self.telemetry.open_telemetry;
+        let level = config.log_level.unwrap_or(self.logging.level);
+        config
+            .exporter(telemetry::open_telemetry::Signal::Logs)
+            .map(|_| level)
+    }
 }
 
 /// The variables of one section, for documentation.
@@ -75,8 +105,9 @@ pub struct Section {
 
 /// Every variable, by section.
 pub const SECTIONS: &[Section] = &[
-    section("Environment file", env::VARS),
+    section("Environment from elsewhere", secrets::VARS),
     section("Server", server::VARS),
+    section("Access", access::VARS),
     section("Workers", workers::VARS),
     section("URLs, signatures, presets", url::VARS),
     section("Limits", limits::VARS),
@@ -86,7 +117,18 @@ pub const SECTIONS: &[Section] = &[
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),
     section("Metrics", monitoring::VARS),
+    section("OpenTelemetry", telemetry::open_telemetry::VARS),
+    section(
+        "OpenTelemetry exporters",
+        telemetry::open_telemetry::EXPORTER_VARS,
+    ),
+    section("Datadog", telemetry::datadog::VARS),
+    section("New Relic", telemetry::new_relic::VARS),
+    section("CloudWatch", telemetry::cloud_watch::VARS),
     section("Logging", logging::VARS),
+    section("Names of older programs", migration::VARS),
+    section("Error reporting", reporting::VARS),
+    section("Memory and debugging", debugging::VARS),
 ];
 
 /// Every variable.

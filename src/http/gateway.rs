@@ -4,6 +4,7 @@
 //! It stands outside the warp filters, so that even a panic or a missing route is answered with those headers. Rules:
 //! `spec/http.md` sections 1, 2 and 8.1.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
+    USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Full};
@@ -21,22 +23,25 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::timeout_at;
 
+use super::client::Client;
 use super::connection::{Exchange, ResponseBody};
 use super::endpoint::Endpoint;
-use super::request::{Facts, RequestContext, client_ip, request_id};
+use super::report::Reported;
+use super::request::{Facts, RequestContext, request_id};
 use super::response::header_value;
 use super::target::{Swap, restore};
 use super::{App, log};
 use crate::error::{Error, Kind};
+use crate::monitoring::trace::{self, Head, Trace, Tracer};
 use crate::monitoring::{self, InProgress, Route, Verb};
 
 type Response = http::Response<ResponseBody>;
 
 /// Answers one request with the given routes.
 pub(super) async fn answer<R>(
-    app: &App,
+    app: &Arc<App>,
     routes: &R,
-    peer: &str,
+    peer: Option<IpAddr>,
     request: Request<Incoming>,
     exchange: Arc<Exchange>,
 ) -> Response
@@ -58,7 +63,12 @@ where
     let (target, raw_path) = target(&head.uri, &exchange.take_swaps());
     let endpoint = app.routes.endpoint(&head.method, &raw_path);
     let started = Instant::now();
-    exchange.hold(Finish::new(Verb::from(&head.method), endpoint, started));
+    let trace = app.tracer.as_ref().filter(|_| endpoint == Endpoint::Image);
+    let target = app.redaction.logged(&app.routes, endpoint, target);
+    let trace = trace.map(|tracer| begin_trace(tracer, app, &head, &target, peer));
+    let mut finish = Finish::new(Verb::from(&head.method), endpoint, started);
+    finish.trace.clone_from(&trace);
+    exchange.hold(finish);
     let complete = drop_body(&head.headers, body, &exchange).await;
     exchange.work(!complete);
     let mut response = if head.method == Method::OPTIONS && head.uri.path() == "*" {
@@ -66,7 +76,7 @@ where
     } else {
         let context = RequestContext::new(Facts {
             id: request_id(&head.headers),
-            client_ip: client_ip(&head.headers, peer),
+            client: Client::new(&head.headers, peer, &app.proxies),
             target,
             raw_path,
             method: head.method.clone(),
@@ -74,8 +84,15 @@ where
             started,
             closed: exchange.closed(),
         });
-        let mut response = route(routes, Request::from_parts(head, Empty::new()), &context).await;
+        let kept =
+            (endpoint == Endpoint::Image && app.reporters.wants_io()).then(|| head.headers.clone());
+        let routed = route(routes, Request::from_parts(head, Empty::new()), &context);
+        let mut response = trace::scope(trace, routed).await;
         common_headers(response.headers_mut(), app, &context);
+        if endpoint == Endpoint::Image {
+            let (app, status) = (Arc::clone(app), response.status().as_u16());
+            exchange.unless_sent(move || unsent(&app, &context, status, kept.as_ref()));
+        }
         response
     };
     if !complete {
@@ -84,6 +101,38 @@ where
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// What a trace says of a request before anything is done about it.
+fn begin_trace(
+    tracer: &Arc<dyn Tracer>,
+    app: &App,
+    head: &http::request::Parts,
+    target: &str,
+    peer: Option<IpAddr>,
+) -> Trace {
+    let text = |name| {
+        let value = head.headers.get(name).map(HeaderValue::as_bytes);
+        String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+    };
+    let authority = text(HOST).parse::<http::uri::Authority>().ok();
+    let facts = Head {
+        method: head.method.to_string(),
+        target: target.to_owned(),
+        host: authority
+            .as_ref()
+            .map_or_else(String::new, |a| a.host().to_owned()),
+        port: authority.as_ref().and_then(http::uri::Authority::port_u16),
+        peer: peer.map_or_else(String::new, |address| address.to_string()),
+        user_agent: text(USER_AGENT),
+        client_ip: Client::new(&head.headers, peer, &app.proxies).logged,
+        version: if head.version == Version::HTTP_10 {
+            "1.0"
+        } else {
+            "1.1"
+        },
+    };
+    Trace::begin(Arc::clone(tracer), &head.headers, facts)
 }
 
 async fn route<R>(
@@ -147,6 +196,22 @@ fn common_headers(headers: &mut HeaderMap, app: &App, context: &RequestContext) 
     );
     let policy = HeaderName::from_static("content-security-policy");
     headers.insert(policy, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+}
+
+/// The connection ended before the response did.
+fn unsent(app: &App, context: &RequestContext, status: u16, headers: Option<&HeaderMap>) {
+    log::unsent(context, status);
+    if let Some(headers) = headers {
+        let reported = Reported {
+            app,
+            context,
+            headers,
+            noted: None,
+        };
+        let mut report = reported.report(&Error::new(Kind::Internal, log::UNSENT));
+        report.class = "ResponseWrite".to_owned();
+        app.reporters.send(report);
+    }
 }
 
 /// What hyper lets pass although it is malformed.
@@ -262,6 +327,7 @@ struct Finish {
     route: Route,
     started: Instant,
     image: Option<InProgress>,
+    trace: Option<Trace>,
 }
 
 impl Finish {
@@ -271,6 +337,7 @@ impl Finish {
             route: endpoint.route(),
             started,
             image: (endpoint == Endpoint::Image).then(InProgress::requests),
+            trace: None,
         }
     }
 }
@@ -281,6 +348,9 @@ impl Drop for Finish {
         monitoring::http_request(self.verb, self.route, seconds);
         if self.image.is_some() {
             monitoring::request_finished(seconds);
+        }
+        if let Some(trace) = &self.trace {
+            trace.finish();
         }
     }
 }

@@ -7,15 +7,16 @@ use std::time::{Instant, SystemTime};
 
 use futures_util::{FutureExt, StreamExt};
 use http::HeaderMap;
-use http::header::{ACCEPT, AUTHORIZATION};
-use subtle::ConstantTimeEq;
+use http::header::ACCEPT;
 use warp::reply::Response;
 
+use super::report::Reported;
 use super::request::{RequestContext, client_features};
 use super::{App, log};
 use crate::error::{Error, Kind};
+use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress, Reason, Span};
-use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse};
+use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Noted};
 
 /// Answers one image request.
 pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: HeaderMap) -> Response {
@@ -24,25 +25,53 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
         context: &context,
         recorded: false,
     };
+    // Kept only where somebody may want to know.
+    let reported = app
+        .reporters
+        .is_on()
+        .then(|| (headers.clone(), Noted::default()));
+    let report = |error: &Error| {
+        if let Some((headers, noted)) = &reported {
+            let (app, context, noted) = (&*app, &context, Some(noted));
+            Reported {
+                app,
+                context,
+                headers,
+                noted,
+            }
+            .error(error);
+        }
+    };
     let accepts_html = headers
         .get_all(ACCEPT)
         .iter()
         .any(|line| String::from_utf8_lossy(line.as_bytes()).contains("text/html"));
-    let answer = match authorize(&headers, &app.secret) {
-        Ok(()) => run(&app, &context, headers).await,
+    let request_headers = headers.clone();
+    let answer = match app.secrets.get().check(&headers) {
+        Ok(()) => {
+            let noted = reported.as_ref().map(|(_, noted)| Noted::clone(noted));
+            run(&app, &context, headers, noted).await
+        }
         Err(error) => Err(error),
     };
     let response = match answer {
         Ok(answer) => {
             outcome.succeeded(&answer);
+            // Of requests that share an answer, the one that did the work reports.
+            if let Some(error) = &answer.fallback_for
+                && answer.cache_status != Some(CacheStatus::Collapsed)
+            {
+                report(error);
+            }
             app.writer.image(answer, SystemTime::now())
         }
         Err(error) => {
             outcome.failed(&error);
+            report(&error);
             app.writer.error(&error, accepts_html, &context.id)
         }
     };
-    app.writer.cors(response)
+    app.cors.allow(response, &request_headers)
 }
 
 /// The service under the request deadline, stopped early when the client goes. A panic is an internal error.
@@ -50,6 +79,7 @@ async fn run(
     app: &App,
     context: &RequestContext,
     headers: HeaderMap,
+    noted: Option<Noted>,
 ) -> Result<ImageResponse, Error> {
     let features = client_features(&headers, app.negotiation, app.client_hints);
     let deadline = tokio::time::Instant::from_std(context.started) + app.timeout;
@@ -57,6 +87,8 @@ async fn run(
         target: app.routes.image_target(&context.raw_path).to_owned(),
         headers,
         features,
+        client: context.client.address,
+        noted,
         deadline: Some(deadline),
     };
     let work = AssertUnwindSafe(async { app.images.handle(request).await }).catch_unwind();
@@ -82,6 +114,7 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
     let closed = context.closed.clone();
     let progress = Streaming {
         since: Instant::now(),
+        trace: trace::current(),
         _images: InProgress::images(),
     };
     let gone = futures_util::stream::once(async move {
@@ -104,28 +137,16 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
 
 struct Streaming {
     since: Instant,
+    trace: Option<Trace>,
     _images: InProgress,
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        monitoring::span(Span::StreamingImage, self.since.elapsed().as_secs_f64());
-    }
-}
-
-/// `spec/http.md` section 3: byte for byte, of the first line only, in constant time.
-fn authorize(headers: &HeaderMap, secret: &str) -> Result<(), Error> {
-    if secret.is_empty() {
-        return Ok(());
-    }
-    let expected = format!("Bearer {secret}");
-    let given = headers
-        .get(AUTHORIZATION)
-        .map_or(&[][..], |value| value.as_bytes());
-    if bool::from(given.ct_eq(expected.as_bytes())) {
-        Ok(())
-    } else {
-        Err(Error::new(Kind::InvalidSecret, "Invalid secret"))
+        // The body is sent outside of the request's task.
+        trace::sync_scope(self.trace.take(), || {
+            monitoring::span(Span::StreamingImage, self.since.elapsed().as_secs_f64());
+        });
     }
 }
 
@@ -149,6 +170,7 @@ impl Outcome<'_> {
         self.record(outcome.status);
         if error.kind() != Kind::Cancelled {
             monitoring::error(outcome.category);
+            trace::exception(error);
         }
         if let Some(reason) = rejection(error.kind()) {
             monitoring::rejected(reason);

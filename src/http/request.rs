@@ -1,4 +1,4 @@
-//! What is read from a request before its route runs: identity, the client's address, the client's abilities.
+//! What is read from a request before its route runs: identity and the client's abilities.
 //! Rules: `spec/http.md` sections 2 and 10.
 
 use std::str::FromStr;
@@ -9,6 +9,7 @@ use http::{HeaderMap, Method};
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
+use super::client::Client;
 use super::endpoint::Endpoint;
 use crate::config::processing::Negotiation;
 use crate::options::ClientFeatures;
@@ -21,11 +22,11 @@ pub(super) struct RequestContext(Arc<Facts>);
 pub(super) struct Facts {
     /// Value of `X-Request-ID`.
     pub(super) id: String,
-    /// Address for the log; empty on a Unix socket without forwarding headers.
-    pub(super) client_ip: String,
+    /// Who sent it.
+    pub(super) client: Client,
     /// Request method.
     pub(super) method: Method,
-    /// Target as received, for the log.
+    /// Target as received, without secrets, for the log.
     pub(super) target: String,
     /// Path part of the target, undecoded.
     pub(super) raw_path: String,
@@ -58,22 +59,6 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
         .map(str::to_owned)
         .or_else(|| amazon_request_id(headers))
         .unwrap_or_else(nano_id)
-}
-
-/// First non-empty of the forwarding headers, else `peer`. For the log only: a client can write what it likes here.
-pub(super) fn client_ip(headers: &HeaderMap, peer: &str) -> String {
-    let text = |name: &str| {
-        let value = String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned();
-        (!value.is_empty()).then_some(value)
-    };
-    text("cf-connecting-ip")
-        .or_else(|| {
-            let list = text("x-forwarded-for")?;
-            let first = list.split(',').next().unwrap_or_default().to_owned();
-            (!first.is_empty()).then_some(first)
-        })
-        .or_else(|| text("x-real-ip"))
-        .unwrap_or_else(|| peer.to_owned())
 }
 
 /// What the client can show and how dense its screen is, as far as the configuration asks.
@@ -218,35 +203,6 @@ mod tests {
             }
         }
         assert_ne!(nano_id(), nano_id());
-    }
-
-    #[test]
-    fn client_addresses() {
-        let rows: [(&[(&str, &str)], &str); 5] = [
-            (&[], "peer"),
-            (&[("x-real-ip", "3.3.3.3")], "3.3.3.3"),
-            (
-                &[
-                    ("x-forwarded-for", "2.2.2.2, 9.9.9.9"),
-                    ("x-real-ip", "3.3.3.3"),
-                ],
-                "2.2.2.2",
-            ),
-            (
-                &[("x-forwarded-for", ", 9.9.9.9"), ("x-real-ip", "3.3.3.3")],
-                "3.3.3.3",
-            ),
-            (
-                &[
-                    ("cf-connecting-ip", "1.1.1.1"),
-                    ("x-forwarded-for", "2.2.2.2"),
-                ],
-                "1.1.1.1",
-            ),
-        ];
-        for (given, expected) in rows {
-            assert_eq!(client_ip(&headers(given), "peer"), expected, "{given:?}");
-        }
     }
 
     #[test]

@@ -84,10 +84,10 @@ async fn accept(
         tasks.spawn(async move {
             let _permit = permit;
             let peer = match &connection {
-                Connection::Tcp(_, peer) => peer.to_string(),
-                Connection::Unix(_) => String::new(),
+                Connection::Tcp(_, peer) => Some(*peer),
+                Connection::Unix(_) => None,
             };
-            let (app, service, peer) = (&*app, &service, peer.as_str());
+            let (app, service) = (&app, &service);
             let handler =
                 move |request, exchange| gateway::answer(app, service, peer, request, exchange);
             match connection {

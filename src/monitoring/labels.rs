@@ -39,6 +39,8 @@ label! {
         Health => "/health",
         /// JSON status.
         Status => "/status",
+        /// Readiness.
+        Ready => "/ready",
         /// Favicon.
         Favicon => "/favicon.ico",
         /// Well-known files.
@@ -138,12 +140,52 @@ label! {
 }
 
 label! {
+    /// `integration` of `imgforge_telemetry_dropped_total`.
+    Integration {
+        /// An OpenTelemetry collector.
+        OpenTelemetry => "open_telemetry",
+        /// The Datadog agent.
+        Datadog => "datadog",
+        /// New Relic.
+        NewRelic => "new_relic",
+        /// Amazon CloudWatch.
+        CloudWatch => "cloud_watch",
+    }
+}
+
+label! {
     /// `kind` of `imgforge_auxiliary_fetches_total`.
     AuxiliaryKind {
         /// The watermark.
         Watermark => "watermark",
         /// The fallback image.
         Fallback => "fallback",
+    }
+}
+
+label! {
+    /// `service` of `imgforge_error_reports_total`.
+    ReportService {
+        /// Sentry.
+        Sentry => "sentry",
+        /// Honeybadger.
+        Honeybadger => "honeybadger",
+        /// Bugsnag.
+        Bugsnag => "bugsnag",
+        /// Airbrake.
+        Airbrake => "airbrake",
+    }
+}
+
+label! {
+    /// `outcome` of `imgforge_error_reports_total`.
+    Delivery {
+        /// The service took it.
+        Sent => "sent",
+        /// The service refused it or did not answer in time.
+        Failed => "failed",
+        /// It was not sent: too many wait, or the service asked for a pause.
+        Dropped => "dropped",
     }
 }
 
@@ -219,6 +261,13 @@ pub(super) fn fetched_labels(index: usize) -> Vec<Label> {
     )]
 }
 
+pub(super) fn reload_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "result",
+        if index == 0 { "success" } else { "error" },
+    )]
+}
+
 pub(super) fn cache_labels(index: usize) -> Vec<Label> {
     vec![Label::new(
         "cache_type",
@@ -258,6 +307,11 @@ pub(super) fn phase_labels(index: usize) -> Vec<Label> {
     )]
 }
 
+pub(super) fn integration_labels(index: usize) -> Vec<Label> {
+    let name = Integration::ALL.get(index).map_or("", |i| i.label());
+    vec![Label::new("integration", name)]
+}
+
 pub(super) fn scheme_labels(index: usize) -> Vec<Label> {
     vec![Label::new(
         "scheme",
@@ -277,6 +331,20 @@ pub(super) fn auxiliary_labels(index: usize) -> Vec<Label> {
 /// The one operation there is; putting a watermark on is a part of it.
 pub(super) fn operation_labels() -> Vec<Label> {
     vec![Label::new("operation", "process")]
+}
+
+pub(super) fn report_labels(index: usize) -> Vec<Label> {
+    let outcomes = Delivery::ALL.len();
+    let service = ReportService::ALL
+        .get(index / outcomes)
+        .map_or("", |s| s.label());
+    let outcome = Delivery::ALL
+        .get(index % outcomes)
+        .map_or("", |d| d.label());
+    vec![
+        Label::new("service", service),
+        Label::new("outcome", outcome),
+    ]
 }
 
 pub(super) fn source_fetch_labels(index: usize) -> Vec<Label> {

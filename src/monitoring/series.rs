@@ -2,15 +2,19 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::labels::{self, CacheKind, FetchOutcome, Phase, Reason, Route, Scheme, Span, Verb};
+use super::labels::{
+    self, CacheKind, Delivery, FetchOutcome, Integration, Phase, Reason, ReportService, Route,
+    Scheme, Span, Verb,
+};
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
     AUXILIARY, CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
-    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, table,
+    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, float, table,
 };
 use crate::config::MonitoringConfig;
 use crate::error::Category;
@@ -39,8 +43,15 @@ pub(super) struct Series {
     pub(super) operation_execution: Histogram,
     pub(super) response_bytes: Counter,
     pub(super) collapsed: Counter,
+    pub(super) shared_downloads: Counter,
     pub(super) rejected: Handles<Counter>,
+    pub(super) reloads: Handles<Counter>,
+    pub(super) last_reload: Gauge,
     pub(super) ssrf_blocked: Counter,
+    pub(super) telemetry_dropped: Handles<Counter>,
+    pub(super) log_suppressed: Counter,
+    pub(super) syslog_dropped: Counter,
+    pub(super) error_reports: Handles<Counter>,
     pub(super) cache_entries: Handles<Gauge>,
     pub(super) cache_bytes: Handles<Gauge>,
     pub(super) cache_evictions: Handles<Counter>,
@@ -81,6 +92,8 @@ impl Series {
         super::set_workers(facts.workers.try_into().unwrap_or(u64::MAX));
         let gauge = |metric| registry.gauge(metric, Vec::new());
         let operation = |metric| registry.histogram(metric, labels::operation_labels());
+        let last_reload = gauge(&table::LAST_RELOAD);
+        set_to_now(&last_reload);
         let schemes = || facts.schemes.iter().map(|s| s.index());
         let outcomes = FetchOutcome::ALL.len();
         Ok(Self {
@@ -161,10 +174,34 @@ impl Series {
             operation_execution: operation(&table::OPERATION_EXECUTION),
             response_bytes: registry.counter(&table::RESPONSE_BYTES, Vec::new()),
             collapsed: registry.counter(&table::COLLAPSED, Vec::new()),
+            shared_downloads: registry.counter(&table::SHARED_DOWNLOADS, Vec::new()),
             rejected: registry
                 .counters(&table::REJECTED, Reason::ALL.len(), labels::reason_labels)
                 .create(0..Reason::ALL.len()),
+            reloads: registry
+                .counters(&table::RELOADS, 2, labels::reload_labels)
+                .create(0..2),
+            last_reload,
             ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
+            telemetry_dropped: registry
+                .counters(
+                    &table::TELEMETRY_DROPPED,
+                    Integration::ALL.len(),
+                    labels::integration_labels,
+                )
+                .create(0..Integration::ALL.len()),
+            log_suppressed: registry.counter(&table::LOG_SUPPRESSED, Vec::new()),
+            syslog_dropped: registry.counter(&table::SYSLOG_DROPPED, Vec::new()),
+            error_reports: registry
+                .counters(
+                    &table::ERROR_REPORTS,
+                    ReportService::ALL.len() * Delivery::ALL.len(),
+                    labels::report_labels,
+                )
+                .create(facts.report_services.iter().flat_map(|service| {
+                    let first = service.index() * Delivery::ALL.len();
+                    first..first + Delivery::ALL.len()
+                })),
             cache_entries: registry
                 .gauges(
                     &table::CACHE_ENTRIES,
@@ -259,17 +296,16 @@ impl Series {
     }
 }
 
-fn load(count: &AtomicU64) -> f64 {
-    float(count.load(Ordering::Relaxed))
+/// The time at which something happened, which is now.
+pub(super) fn set_to_now(gauge: &Gauge) {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    gauge.set(since.as_secs_f64());
 }
 
-/// Exact up to 2^53, which no gauge here reaches.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "gauges are doubles in the exposition format"
-)]
-fn float(value: u64) -> f64 {
-    value as f64
+fn load(count: &AtomicU64) -> f64 {
+    float(count.load(Ordering::Relaxed))
 }
 
 /// Rule: `spec/monitoring.md` B4.

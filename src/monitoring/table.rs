@@ -44,7 +44,7 @@ pub struct Metric {
 }
 
 /// Bounds of imgproxy's histograms, in seconds.
-pub(super) const IMGPROXY_BUCKETS: &[f64] = &[
+pub const IMGPROXY_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
@@ -258,6 +258,11 @@ pub(super) const COLLAPSED: Metric = counter(
     &[],
     "Requests answered by a job that was already running.",
 );
+pub(super) const SHARED_DOWNLOADS: Metric = counter(
+    "imgforge_shared_downloads_total",
+    &[],
+    "Requests given a source that another request downloaded at the same time.",
+);
 pub(super) const REJECTED: Metric = counter(
     "imgforge_rejected_requests_total",
     &["reason"],
@@ -298,10 +303,41 @@ pub(super) const SOURCE_MEMORY: Metric = gauge(
     &[],
     "Bytes of sources in memory, counted against their budget.",
 );
+pub(super) const RELOADS: Metric = counter(
+    "imgforge_config_reloads_total",
+    &["result"],
+    "Reloads of the configuration, by success.",
+);
+pub(super) const LAST_RELOAD: Metric = gauge(
+    "imgforge_config_last_reload_success_timestamp_seconds",
+    &[],
+    "When the configuration in use was read, in seconds since 1970.",
+);
 pub(super) const SSRF_BLOCKED: Metric = counter(
     "imgforge_ssrf_blocked_total",
     &[],
     "Source addresses that the address guard refused to dial.",
+);
+pub(super) const LOG_SUPPRESSED: Metric = counter(
+    "imgforge_log_lines_suppressed_total",
+    &[],
+    "Warnings and errors that were not logged because there were too many of them.",
+);
+pub(super) const SYSLOG_DROPPED: Metric = counter(
+    "imgforge_syslog_lines_dropped_total",
+    &[],
+    "Log lines that syslog did not get because its daemon was gone or too slow.",
+);
+pub(super) const ERROR_REPORTS: Metric = counter(
+    "imgforge_error_reports_total",
+    &["service", "outcome"],
+    "Errors reported, by service and by what became of the report.",
+);
+
+pub(super) const TELEMETRY_DROPPED: Metric = counter(
+    "imgforge_telemetry_dropped_total",
+    &["integration"],
+    "Traces, log lines and exports of metrics that could not be sent, by integration.",
 );
 
 /// Every family that the recorder holds; `process_*` is in [`super::process`].
@@ -340,6 +376,7 @@ pub const METRICS: &[Metric] = &[
     OPERATIONS_WAITING,
     RESPONSE_BYTES,
     COLLAPSED,
+    SHARED_DOWNLOADS,
     REJECTED,
     CACHE_ENTRIES,
     CACHE_BYTES,
@@ -348,5 +385,11 @@ pub const METRICS: &[Metric] = &[
     WAITING,
     DELAYED_DOWNLOADS,
     SOURCE_MEMORY,
+    RELOADS,
+    LAST_RELOAD,
     SSRF_BLOCKED,
+    TELEMETRY_DROPPED,
+    LOG_SUPPRESSED,
+    SYSLOG_DROPPED,
+    ERROR_REPORTS,
 ];

@@ -1,243 +1,275 @@
-//! How many downloads run at the same time from one host, so that a slow host keeps neither the workers nor the other
-//! hosts waiting.
+//! Sources as requests need them: one download for all that want the same source at the same time, and short memories of
+//! failures. Rule: `spec/imgforge-original.md` section 5.
 //!
-//! Owns the limit and the order of those that wait for it. It knows neither requests nor what is downloaded.
+//! Owns who downloads and who waits. Every request is judged by its own size limit and keeps its own deadlines; what a
+//! request may fetch at all has been decided before it comes here.
 
-use std::collections::HashMap;
-use std::fmt;
+mod failure;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName};
+use tokio::time::{Instant, timeout_at};
 
-/// The limit per host. Clones share it.
-#[derive(Clone)]
+pub(super) use self::failure::Failure;
+
+use self::failure::Negative;
+use super::fetch_count::FetchCount;
+use super::hosts::Hosts;
+use crate::cache::{CacheKey, Seat, SingleFlight, Turn};
+use crate::config::cache::NegativeTtl;
+use crate::error::Kind;
+use crate::monitoring::{self, trace};
+use crate::source::{FetchError, FetchRequest, Fetched, Sources};
+
+/// Downloads of all requests. Clones share them.
+#[derive(Clone, Debug)]
 pub struct Downloads {
-    shared: Arc<Shared>,
-}
-
-impl fmt::Debug for Downloads {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Downloads")
-            .field("per_host", &self.shared.per_host)
-            .field("waiting", &self.waiting())
-            .finish_non_exhaustive()
-    }
-}
-
-struct Shared {
-    /// 0 is no limit.
-    per_host: usize,
-    hosts: Mutex<HashMap<String, Host>>,
-    waiting: AtomicU64,
-    delayed: AtomicU64,
-}
-
-/// A host that somebody downloads from, or waits for.
-struct Host {
-    free: Arc<Semaphore>,
-    users: usize,
+    sources: Sources,
+    hosts: Hosts,
+    flights: SingleFlight<Outcome>,
+    negative: Arc<Negative>,
+    timeout: Duration,
+    held: Arc<AtomicU64>,
 }
 
 impl Downloads {
-    /// At most `per_host` downloads from one host at the same time; 0 is no limit.
-    pub fn new(per_host: usize) -> Self {
+    /// Downloads from `sources` in the turns of `hosts`, each at most `timeout` long, failures remembered for `negative`.
+    pub fn new(sources: Sources, hosts: Hosts, timeout: Duration, negative: NegativeTtl) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                per_host: per_host.min(Semaphore::MAX_PERMITS),
-                hosts: Mutex::default(),
-                waiting: AtomicU64::new(0),
-                delayed: AtomicU64::new(0),
-            }),
+            sources,
+            hosts,
+            flights: SingleFlight::default(),
+            negative: Arc::new(Negative::new(negative)),
+            timeout,
+            held: Arc::default(),
         }
     }
 
-    /// Waits until a download of `url` may begin, first come, first served per host. A URL without a host never waits.
-    /// Dropping the future leaves the queue.
-    pub async fn begin(&self, url: &str) -> Download {
-        let host = match host(url) {
-            Some(host) if self.shared.per_host > 0 => host,
-            _ => return Download(None),
+    /// The sources themselves, for replies that are streamed.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Says that the source `url` will be wanted with these headers. Downloads that end while the returned value lives
+    /// are shared with it, so it is taken before waiting for a worker.
+    pub(super) fn expect(&self, url: &str, headers: &HeaderMap) -> Download {
+        let is_condition = |name: &HeaderName| [IF_NONE_MATCH, IF_MODIFIED_SINCE].contains(name);
+        let identity = key(url, headers, |name| !is_condition(name));
+        let whole = key(url, headers, |_| true);
+        Download {
+            owner: self.clone(),
+            identity,
+            seat: self.flights.join(whole),
+        }
+    }
+
+    /// One download of this request's own.
+    async fn download(
+        &self,
+        identity: CacheKey,
+        mut request: FetchRequest,
+    ) -> Result<Fetched, Failure> {
+        trace::inject(&mut request.headers);
+        let _turn = self.hosts.begin(&request.url).await;
+        let fetch = FetchCount::begin(&request.url);
+        let result = self.sources.fetch(request).await;
+        fetch.ended(&result);
+        result.map_err(|error| {
+            let failure = Failure::from(error);
+            self.negative.remember(identity, &failure);
+            failure
+        })
+    }
+
+    /// The outcome as others will be given it; `None` where so much is held for others already that they had better
+    /// download again.
+    fn held(&self, limit: u64, result: &Result<Fetched, Failure>) -> Option<Outcome> {
+        let bytes = match result {
+            Ok(Fetched::Image(image)) => image.bytes.len() as u64,
+            _ => 0,
         };
-        let user = self.shared.clone().user(host);
-        let free = match Arc::clone(&user.free).try_acquire_owned() {
-            Ok(permit) => Some(permit),
-            Err(_) => {
-                self.shared.delayed.fetch_add(1, Ordering::Relaxed);
-                let _waiting = Waiting::new(&self.shared.waiting);
-                // Never closed, so there is always a permit in the end.
-                Arc::clone(&user.free).acquire_owned().await.ok()
+        let hold = Hold::new(&self.held, bytes)?;
+        Some(Outcome {
+            limit,
+            result: result.clone(),
+            _hold: Arc::new(hold),
+        })
+    }
+}
+
+/// A source that a request wants.
+#[derive(Debug)]
+pub(super) struct Download {
+    owner: Downloads,
+    /// The source, whatever the conditions.
+    identity: CacheKey,
+    seat: Seat<Outcome>,
+}
+
+impl Download {
+    /// The source: somebody else's download, or one of this request's own. `request` has the URL and the headers that
+    /// were announced.
+    pub(super) async fn fetch(&self, request: FetchRequest) -> Result<Fetched, Failure> {
+        if let Some(failure) = self.owner.negative.recall(&self.identity) {
+            return Err(failure);
+        }
+        let deadline = Instant::now() + self.owner.timeout;
+        let Ok(turn) = timeout_at(deadline, self.seat.turn()).await else {
+            return Err(TIMED_OUT.into());
+        };
+        match turn {
+            Turn::Follow(outcome) => match outcome.judged(request.max_bytes) {
+                Some(result) => {
+                    monitoring::download_shared();
+                    result
+                }
+                None => self.alone(request, deadline, true).await,
+            },
+            Turn::Lead(lead) => {
+                let limit = request.max_bytes;
+                let result = self.alone(request, deadline, lead.was_handed_over()).await;
+                // What is about this request alone leaves the work to the next.
+                let is_own = matches!(&result, Err(failure) if failure.is_own);
+                if !is_own && let Some(outcome) = self.owner.held(limit, &result) {
+                    lead.land(outcome);
+                }
+                result
             }
-        };
-        Download(free.map(|permit| (permit, user)))
-    }
-
-    /// Downloads that wait for their host.
-    pub fn waiting(&self) -> u64 {
-        self.shared.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Downloads that have had to wait for their host, since the start.
-    pub fn delayed(&self) -> u64 {
-        self.shared.delayed.load(Ordering::Relaxed)
-    }
-
-    /// Hosts that are being used.
-    #[cfg(test)]
-    fn hosts(&self) -> usize {
-        self.shared.hosts().len()
-    }
-}
-
-/// A running download; dropping it lets the next one from the same host begin.
-#[must_use = "dropping it ends the download"]
-pub struct Download(Option<(OwnedSemaphorePermit, User)>);
-
-impl fmt::Debug for Download {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.0.as_ref().map(|(_, user)| user.name.as_str());
-        f.debug_tuple("Download").field(&host).finish()
-    }
-}
-
-/// Keeps the entry of a host alive.
-struct User {
-    shared: Arc<Shared>,
-    name: String,
-    free: Arc<Semaphore>,
-}
-
-impl Shared {
-    fn user(self: Arc<Self>, name: String) -> User {
-        let free = {
-            let mut hosts = self.hosts();
-            let host = hosts.entry(name.clone()).or_insert_with(|| Host {
-                free: Arc::new(Semaphore::new(self.per_host)),
-                users: 0,
-            });
-            host.users += 1;
-            Arc::clone(&host.free)
-        };
-        User {
-            shared: self,
-            name,
-            free,
         }
     }
 
-    /// No code that can panic runs under the lock, so a poisoned one is as good as any.
-    fn hosts(&self) -> MutexGuard<'_, HashMap<String, Host>> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn alone(
+        &self,
+        request: FetchRequest,
+        deadline: Instant,
+        late: bool,
+    ) -> Result<Fetched, Failure> {
+        let download = self.owner.download(self.identity, request);
+        if !late {
+            return download.await;
+        }
+        // Waiting for others has used up a part of the time.
+        let result = timeout_at(deadline, download).await;
+        result.unwrap_or_else(|_| Err(TIMED_OUT.into()))
     }
 }
 
-impl Drop for User {
-    fn drop(&mut self) {
-        let mut hosts = self.shared.hosts();
-        if let Some(host) = hosts.get_mut(&self.name) {
-            host.users -= 1;
-            if host.users == 0 {
-                hosts.remove(&self.name);
+/// A download's outcome for those that waited for it.
+#[derive(Clone, Debug)]
+struct Outcome {
+    /// Size limit of the request that downloaded.
+    limit: u64,
+    result: Result<Fetched, Failure>,
+    _hold: Arc<Hold>,
+}
+
+impl Outcome {
+    /// What the outcome is to a request with the size limit `limit`; `None` where that request has to try for itself.
+    fn judged(self, limit: u64) -> Option<Result<Fetched, Failure>> {
+        if limit == self.limit {
+            return Some(self.result);
+        }
+        match self.result {
+            Ok(Fetched::Image(image)) if limit > 0 && image.bytes.len() as u64 > limit => {
+                let declared = image.bytes.len() as u64;
+                Some(Err(FetchError::DeclaredTooLarge { declared, limit }.into()))
             }
+            Err(failure)
+                if matches!(
+                    failure.error.kind(),
+                    Kind::SourceTooLarge | Kind::SourceFormatUndetectable
+                ) =>
+            {
+                None
+            }
+            result => Some(result),
         }
     }
 }
 
-struct Waiting<'a>(&'a AtomicU64);
+/// Bytes that are held for requests that still wait for a worker.
+#[derive(Debug)]
+struct Hold {
+    all: Arc<AtomicU64>,
+    bytes: u64,
+}
 
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+impl Hold {
+    /// `None` where `bytes` more would be too much.
+    fn new(all: &Arc<AtomicU64>, bytes: u64) -> Option<Self> {
+        let room = |held: u64| {
+            held.checked_add(bytes)
+                .filter(|sum| *sum <= MOST_HELD || held == 0)
+        };
+        all.fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
+            .ok()?;
+        Some(Self {
+            all: Arc::clone(all),
+            bytes,
+        })
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
-/// Host and port of a URL, in one spelling; for an object store the bucket. `None` for a local file.
-fn host(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    if scheme.eq_ignore_ascii_case("local") {
-        return None;
-    }
-    if let Ok(parsed) = url::Url::parse(url)
-        && let Some(host) = parsed.host_str()
-    {
-        let port = parsed.port_or_known_default().unwrap_or_default();
-        return Some(format!("{}:{port}", host.trim_end_matches('.')));
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    Some(host.to_ascii_lowercase())
+/// A source with those of `headers` that count.
+fn key(url: &str, headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> CacheKey {
+    let mut lines: Vec<(&[u8], &[u8])> = headers
+        .iter()
+        .filter(|(name, _)| counts(name))
+        .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+        .collect();
+    lines.sort_unstable();
+    let lines = lines.into_iter().flat_map(|(name, value)| [name, value]);
+    let parts: Vec<&[u8]> = std::iter::once(url.as_bytes()).chain(lines).collect();
+    CacheKey::of(&parts)
 }
+
+const TIMED_OUT: FetchError = FetchError::DownloadTimeout { detected: false };
+/// Sources are held until the last request has had its turn; beyond this, later ones download again.
+const MOST_HELD: u64 = 128 << 20;
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use http::HeaderValue;
 
     use super::*;
 
     #[test]
-    fn hosts_in_one_spelling() {
-        for (url, expected) in [
-            ("http://a.test/b", Some("a.test:80")),
-            ("HTTP://user:secret@A.test.:80/c?d", Some("a.test:80")),
-            ("https://a.test/b", Some("a.test:443")),
-            ("http://a.test:8080", Some("a.test:8080")),
-            ("http://[::1]:81/a", Some("[::1]:81")),
-            ("s3://bucket/key", Some("bucket:0")),
-            ("http://a b/c", Some("a b")),
-            ("local:///a.png", None),
-            ("no url", None),
-        ] {
-            assert_eq!(host(url).as_deref(), expected, "{url}");
-        }
+    fn sources_and_headers_are_told_apart() {
+        let mut conditional = HeaderMap::new();
+        conditional.insert(IF_NONE_MATCH, HeaderValue::from_static("\"a\""));
+        let mut cookie = HeaderMap::new();
+        cookie.insert(http::header::COOKIE, HeaderValue::from_static("a=b"));
+        let none = HeaderMap::new();
+        let all = |url, headers| key(url, headers, |_| true);
+        assert_eq!(all("u", &none), all("u", &none));
+        assert_ne!(all("u", &none), all("v", &none));
+        assert_ne!(all("u", &none), all("u", &cookie));
+        assert_ne!(all("u", &none), all("u", &conditional));
+        assert_eq!(
+            all("u", &none),
+            key("u", &conditional, |name| name != IF_NONE_MATCH)
+        );
     }
 
-    #[tokio::test]
-    async fn one_host_waits_and_others_do_not() {
-        let downloads = Downloads::new(2);
-        let first = downloads.begin("http://slow.test/1").await;
-        let _second = downloads.begin("http://slow.test/2").await;
-        let mut third = Box::pin(downloads.begin("http://slow.test/3"));
-        let mut fourth = Box::pin(downloads.begin("http://slow.test/4"));
-        assert!((&mut third).now_or_never().is_none());
-        assert!((&mut fourth).now_or_never().is_none());
-        assert_eq!((downloads.waiting(), downloads.delayed()), (2, 2));
-        let other = downloads.begin("http://fast.test/1").now_or_never();
-        assert!(other.is_some(), "another host does not wait");
-        let local = downloads.begin("local:///a.png").now_or_never();
-        assert!(local.is_some(), "a file has no host");
+    #[test]
+    fn what_is_held_is_bounded() {
+        let all = Arc::new(AtomicU64::new(0));
+        let first = Hold::new(&all, 2 * MOST_HELD).expect("one always fits");
+        assert!(Hold::new(&all, 1).is_none());
         drop(first);
-        assert!((&mut fourth).now_or_never().is_none(), "in order");
-        assert!((&mut third).now_or_never().is_some());
-        assert_eq!(downloads.waiting(), 1);
-    }
-
-    #[tokio::test]
-    async fn nothing_is_left_of_a_host() {
-        let downloads = Downloads::new(1);
-        let running = downloads.begin("http://a.test/1").await;
-        let mut waiting = Box::pin(downloads.begin("http://a.test/2"));
-        assert!((&mut waiting).now_or_never().is_none());
-        drop(waiting);
-        assert_eq!((downloads.waiting(), downloads.hosts()), (0, 1));
-        drop(running);
-        assert_eq!(downloads.hosts(), 0);
-    }
-
-    #[tokio::test]
-    async fn without_a_limit_nobody_waits() {
-        let downloads = Downloads::new(0);
-        let all: Vec<_> = (0..100)
-            .map(|_| downloads.begin("http://a.test/1").now_or_never().unwrap())
-            .collect();
-        assert_eq!((all.len(), downloads.hosts()), (100, 0));
+        let second = Hold::new(&all, MOST_HELD - 1).unwrap();
+        assert!(Hold::new(&all, 2).is_none());
+        drop((Hold::new(&all, 1).unwrap(), second));
+        assert_eq!(all.load(Ordering::Acquire), 0);
     }
 }

@@ -12,7 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 use crate::monitoring::{self, FetchOutcome, Scheme, Span};
-use crate::source::{FetchError, Fetched, RawResponse, Step};
+use crate::source::{FetchError, Fetched, Opened, Step};
 
 /// Counts one download, also where the client leaves in the middle of it.
 pub(super) struct FetchCount {
@@ -47,10 +47,12 @@ impl FetchCount {
 
     /// A download has failed.
     pub(super) fn failed(mut self, error: &FetchError) {
-        if matches!(error, FetchError::Blocked(_) | FetchError::Refused(_)) {
+        if outcome(error) == FetchOutcome::Blocked {
             monitoring::ssrf_blocked();
         }
         if error.started() {
+            let elapsed = self.started.elapsed().as_secs_f64();
+            monitoring::span(Span::DownloadingSourceImage, elapsed);
             self.record(outcome(error));
         } else {
             self.counted = true;
@@ -58,7 +60,7 @@ impl FetchCount {
     }
 
     /// Counts a raw reply when its body has ended.
-    pub(super) fn follow(mut self, raw: RawResponse) -> RawResponse {
+    pub(super) fn follow(mut self, raw: Opened) -> Opened {
         let outcome = status_outcome(raw.status.as_u16());
         let left = length(raw.status, &raw.headers);
         if left == Some(0) {
@@ -70,7 +72,7 @@ impl FetchCount {
             outcome,
             count: self,
         };
-        RawResponse {
+        Opened {
             body: body.boxed(),
             ..raw
         }
@@ -146,7 +148,10 @@ fn scheme(url: &str) -> Scheme {
 
 fn outcome(error: &FetchError) -> FetchOutcome {
     match error {
-        FetchError::Blocked(_) | FetchError::Refused(_) => FetchOutcome::Blocked,
+        FetchError::Blocked(_)
+        | FetchError::Refused(_)
+        | FetchError::Port { .. }
+        | FetchError::RedirectNotAllowed(_) => FetchOutcome::Blocked,
         FetchError::Unreachable(_) => match error.step() {
             Some(Step::Name) => FetchOutcome::Dns,
             Some(Step::Tls) => FetchOutcome::Tls,
@@ -169,7 +174,7 @@ fn outcome(error: &FetchError) -> FetchOutcome {
         | FetchError::Status { .. }
         | FetchError::Partial
         | FetchError::Undetectable(_)
-        | FetchError::NotGzip
+        | FetchError::NotCoded
         | FetchError::FormatUnknown => FetchOutcome::Invalid,
     }
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::WorkersConfig;
+use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress};
 use crate::vips::lower_thread_priority;
 use crate::{Error, Kind};
@@ -177,6 +178,11 @@ impl<J, R, C> Workers<J, R, C> {
         self.shared.present.load(Ordering::Acquire)
     }
 
+    /// Whether a further request would be refused.
+    pub fn is_full(&self) -> bool {
+        self.present() >= self.shared.limit
+    }
+
     /// Whole seconds, 1 to 60, until everything that is in the system now should be done: by the mean time of the jobs
     /// of late. 1 before the first job.
     pub fn retry_after(&self) -> u32 {
@@ -269,6 +275,7 @@ impl<J, R, C: CancelHandle> Slot<J, R, C> {
             answer: sender,
             slot: self,
             handed_over: Instant::now(),
+            trace: trace::current(),
         };
         shared.tasks.send(task).map_err(|_| WorkerError::Stopped)?;
         let answer = receiver.await;
@@ -313,6 +320,8 @@ struct Task<J, R, C> {
     answer: oneshot::Sender<Result<R, WorkerError>>,
     slot: Slot<J, R, C>,
     handed_over: Instant,
+    /// Of the request, so that what the job leaves is found in it.
+    trace: Option<Trace>,
 }
 
 struct CancelOnDrop<C: CancelHandle>(Option<C>);
@@ -338,6 +347,7 @@ fn work<J, R, C: CancelHandle>(
             answer,
             slot,
             handed_over,
+            trace,
         }) = next
         else {
             return;
@@ -348,7 +358,8 @@ fn work<J, R, C: CancelHandle>(
             Err(WorkerError::Cancelled)
         } else {
             // Nothing of the job survives a panic: it is moved in, and its answer is lost.
-            catch_unwind(AssertUnwindSafe(|| runner(job, &cancel)))
+            let run = || trace::sync_scope(trace, || runner(job, &cancel));
+            catch_unwind(AssertUnwindSafe(run))
                 .map_err(|panic| WorkerError::Panicked(text(&*panic)))
         };
         let elapsed = started.elapsed();

@@ -25,9 +25,6 @@ pub enum SourceConfigError {
     /// The TLS library refuses its own defaults.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
-    /// The HTTP client refuses its settings.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
 }
 
 /// A fetch that failed.
@@ -50,6 +47,17 @@ pub enum FetchError {
     /// The source URL itself holds an address that may not be dialled; nothing was sent.
     #[error(transparent)]
     Refused(Blocked),
+    /// The URL, or one that a redirect led to, names a port that sources may not have.
+    #[error("source port is not allowed: {port}")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Whether a redirect named it.
+        redirected: bool,
+    },
+    /// A redirect to a URL that is no allowed source.
+    #[error("redirect to a source URL that is not allowed: {0}")]
+    RedirectNotAllowed(String),
     /// DNS, connection, TLS or protocol trouble before a response head.
     #[error("source is unreachable")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -105,9 +113,9 @@ pub enum FetchError {
     /// The bytes that would decide the format could not be read.
     #[error("source format cannot be detected: {0}")]
     Undetectable(&'static str),
-    /// The body is not what `Content-Encoding: gzip` promises.
-    #[error("source is not gzip although it says so")]
-    NotGzip,
+    /// The body is not what its `Content-Encoding` promises.
+    #[error("source is not in the content coding that it names")]
+    NotCoded,
     /// The bytes are no known image format.
     #[error("source format is unknown")]
     FormatUnknown,
@@ -137,7 +145,13 @@ impl FetchError {
     pub fn started(&self) -> bool {
         !matches!(
             self,
-            Self::InvalidUrl(_) | Self::Scheme { .. } | Self::Refused(_)
+            Self::InvalidUrl(_)
+                | Self::Scheme { .. }
+                | Self::Refused(_)
+                | Self::Port {
+                    redirected: false,
+                    ..
+                }
         )
     }
 
@@ -167,14 +181,6 @@ impl FetchError {
             .or(Some(Step::Connection))
     }
 
-    /// The error for a block that was found before anything was sent.
-    pub(super) fn before_sending(self) -> Self {
-        match self {
-            Self::Blocked(blocked) => Self::Refused(blocked),
-            error => error,
-        }
-    }
-
     /// Whether the failure was known before decoding would have begun, so that the fallback image may replace the
     /// source. Rule: `spec/http.md` section 5.
     pub fn allows_fallback(&self) -> bool {
@@ -193,7 +199,10 @@ impl FetchError {
             | Self::TooManyRedirects(_)
             | Self::Redirect(_)
             | Self::Partial => Kind::SourceUnreachable,
-            Self::Blocked(_) | Self::Refused(_) => Kind::SourceBlocked,
+            Self::Blocked(_)
+            | Self::Refused(_)
+            | Self::Port { .. }
+            | Self::RedirectNotAllowed(_) => Kind::SourceBlocked,
             Self::Status { status, .. } => match status {
                 400..=499 => Kind::SourceClientError(*status),
                 500.. => Kind::SourceServerError,
@@ -206,7 +215,7 @@ impl FetchError {
             Self::DeclaredTooLarge { .. } | Self::TooLarge { .. } => Kind::SourceTooLarge,
             Self::Incomplete { .. } => Kind::SourceIncomplete,
             Self::Undetectable(_) => Kind::SourceFormatUndetectable,
-            Self::NotGzip | Self::FormatUnknown => Kind::SourceFormatUnknown,
+            Self::NotCoded | Self::FormatUnknown => Kind::SourceFormatUnknown,
             Self::Object(_) => Kind::SourceClientError(404),
         }
     }
@@ -256,7 +265,7 @@ mod tests {
                 422,
                 "Source response is incomplete",
             ),
-            (FetchError::NotGzip, 422, "Invalid source image"),
+            (FetchError::NotCoded, 422, "Invalid source image"),
             (
                 FetchError::Undetectable("x"),
                 422,

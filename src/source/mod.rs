@@ -3,8 +3,12 @@
 //! Owns everything between a source URL that the service has accepted and bytes of a known format. It applies no
 //! allow-list, knows nothing of options, and records no metrics: [`FetchError::started`] says what to count.
 
+mod beneath;
 mod body;
+mod client;
+mod coding;
 mod conditional;
+mod connect;
 mod content_type;
 mod cookies;
 mod dial;
@@ -13,8 +17,11 @@ pub mod guard;
 mod http;
 mod local;
 mod memory;
+mod opened;
+mod passthrough;
+mod proxy;
 mod target;
-mod tls;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -24,22 +31,26 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use ::http::{HeaderMap, StatusCode};
+use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt, TryStreamExt};
-use reqwest::Response;
+use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{FetchError, SourceConfigError, Step};
 pub use self::memory::{Claim, Memory};
+pub use self::opened::{BodyStream, Opened};
 
 use self::body::{Buffer, Expected};
-use self::dial::Proxies;
-use self::http::{Answer, HttpSource};
+use self::client::HttpClient;
+use self::coding::Coding;
+use self::dial::{Names, system_names};
+use self::http::{HttpSource, RedirectCheck};
 use self::local::LocalSource;
+use self::proxy::Proxies;
+use crate::cloud::Connection;
 use crate::config::SourceConfig;
+use crate::config::cookies::CookieConfig;
 use crate::format::ImageFormat;
 
 /// A fetched source: whole, within its size limit, and of a known format.
@@ -77,23 +88,11 @@ pub enum Fetched {
     NotModified(HeaderMap),
 }
 
-/// A source's answer as it is, for raw replies.
-pub struct RawResponse {
-    /// The source's own status, whatever it is.
-    pub status: StatusCode,
-    /// The source's headers.
-    pub headers: HeaderMap,
-    /// The body; an error means that it is not whole.
-    pub body: BoxStream<'static, Result<Bytes, io::Error>>,
-}
-
-impl std::fmt::Debug for RawResponse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RawResponse")
-            .field("status", &self.status)
-            .field("headers", &self.headers)
-            .finish_non_exhaustive()
-    }
+/// What sources are reached through: the environment's own, except in tests.
+#[derive(Clone)]
+struct Network {
+    proxies: Proxies,
+    names: Names,
 }
 
 /// All enabled sources.
@@ -101,6 +100,7 @@ impl std::fmt::Debug for RawResponse {
 pub struct Sources {
     http: HttpSource,
     local: Option<LocalSource>,
+    cookies: CookieConfig,
     download_timeout: Duration,
 }
 
@@ -111,20 +111,43 @@ impl Sources {
     ///
     /// A part of the configuration that no source can work with.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceConfigError> {
-        Self::with_proxies(config, Proxies::from_environment())
+        Self::over(
+            config,
+            Network {
+                proxies: Proxies::from_environment(),
+                names: system_names(),
+            },
+        )
     }
 
-    fn with_proxies(config: &SourceConfig, proxies: Proxies) -> Result<Self, SourceConfigError> {
+    fn over(config: &SourceConfig, network: Network) -> Result<Self, SourceConfigError> {
         let local = config
             .local_root
             .as_deref()
-            .map(|root| LocalSource::new(root, &config.query_separator))
+            .map(|root| LocalSource::new(root, config))
             .transpose()?;
         Ok(Self {
-            http: HttpSource::new(config, proxies)?,
+            http: HttpSource::new(config, network)?,
             local,
+            cookies: config.cookies.clone(),
             download_timeout: config.download_timeout,
         })
+    }
+
+    /// Follows redirects only to URLs that `is_allowed` agrees to.
+    #[must_use]
+    pub fn checking_redirects(
+        mut self,
+        is_allowed: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let check = RedirectCheck(Arc::new(is_allowed));
+        self.http.check_redirects(check);
+        self
+    }
+
+    /// Those of a client's cookies that the source `url` may see, as a `Cookie` header.
+    pub fn cookies(&self, url: &str, client: &HeaderMap) -> Option<HeaderValue> {
+        passthrough::cookie(&self.cookies, url, client)
     }
 
     /// Fetches a picture for processing. Dropping the future closes the connection to the source.
@@ -134,17 +157,8 @@ impl Sources {
     /// Anything but a whole picture of a known format, or "not modified".
     pub async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
         let deadline = self.deadline(&request);
-        match self.scheme(&request.url)? {
-            Scheme::Http => {
-                let opening = self.http.open(&request.url, &request.headers);
-                let answer = deadline.head(opening).await?;
-                read(answer, &request, deadline).await
-            }
-            Scheme::Local(local) => {
-                let reading = local.fetch(&request.url, &request.headers, request.max_bytes);
-                deadline.head(reading).await
-            }
-        }
+        let opened = deadline.head(self.open(&request)).await?;
+        read(opened, &request, deadline).await
     }
 
     /// Fetches a source for a raw reply: any status will do, and the body is not looked at.
@@ -152,30 +166,26 @@ impl Sources {
     /// # Errors
     ///
     /// No response head came.
-    pub async fn stream(&self, request: FetchRequest) -> Result<RawResponse, FetchError> {
+    pub async fn stream(&self, request: FetchRequest) -> Result<Opened, FetchError> {
         let deadline = self.deadline(&request);
-        let opened = match self.scheme(&request.url)? {
-            Scheme::Http => {
-                let opening = self.http.open(&request.url, &request.headers);
-                deadline.head(opening).await.map(|answer| RawResponse {
-                    status: answer.response.status(),
-                    headers: answer.response.headers().clone(),
-                    body: data(answer.response).boxed(),
-                })
-            }
-            Scheme::Local(local) => {
-                deadline
-                    .head(local.stream(&request.url, &request.headers))
-                    .await
-            }
-        };
-        let mut raw = opened.map_err(|error| match error {
-            // Raw replies do not tell the two deadlines apart.
-            FetchError::RequestTimeout { .. } => FetchError::RequestTimeout { head: true },
-            error => error,
-        })?;
-        raw.body = until(raw.body, deadline.at());
-        Ok(raw)
+        let mut opened = deadline
+            .head(self.open(&request))
+            .await
+            .map_err(|error| match error {
+                // Raw replies do not tell the two deadlines apart.
+                FetchError::RequestTimeout { .. } => FetchError::RequestTimeout { head: true },
+                error => error,
+            })?;
+        opened.body = until(opened.body, deadline.at());
+        Ok(opened)
+    }
+
+    async fn open(&self, request: &FetchRequest) -> Result<Opened, FetchError> {
+        let FetchRequest { url, headers, .. } = request;
+        match self.scheme(url)? {
+            Scheme::Http => self.http.open(url, headers).await,
+            Scheme::Local(local) => local.open(url, headers).await,
+        }
     }
 
     fn deadline(&self, request: &FetchRequest) -> Deadline {
@@ -261,42 +271,38 @@ impl Deadline {
 
 /// Turns a response into a picture, or into the error that its status or body stands for.
 async fn read(
-    answer: Answer,
+    opened: Opened,
     request: &FetchRequest,
     deadline: Deadline,
 ) -> Result<Fetched, FetchError> {
     let claim = request.claim.as_deref();
-    let Answer { response, target } = answer;
-    match response.status().as_u16() {
+    match opened.status.as_u16() {
         200 => {}
-        206 if is_whole(&response) => {}
+        206 if opened.is_whole() => {}
         206 => return Err(FetchError::Partial),
-        304 => return Ok(Fetched::NotModified(response.headers().clone())),
+        304 => return Ok(Fetched::NotModified(opened.headers)),
         status => {
-            let excerpt = timeout_at(deadline.at(), excerpt(response))
+            let excerpt = timeout_at(deadline.at(), opened.excerpt())
                 .await
                 .unwrap_or_default();
             return Err(FetchError::Status { status, excerpt });
         }
     }
-    let mut headers = response.headers().clone();
+    let mut headers = opened.headers;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let gzip = text(CONTENT_ENCODING) == Some("gzip");
+    let coding = text(CONTENT_ENCODING).and_then(Coding::by_name);
     let mut buffer = Buffer::new(Expected {
-        gzip,
-        length: response.content_length(),
+        coding,
+        length: opened.length,
         limit: request.max_bytes,
-        extension: extension_of(target.path()).map(str::to_owned),
+        extension: opened.extension,
         content_type: text(CONTENT_TYPE).map(str::to_owned),
     })?;
-    match deadline
-        .body(claim, buffer.fill(data(response), claim))
-        .await
-    {
+    match deadline.body(claim, buffer.fill(opened.body, claim)).await {
         Some(filled) => filled?,
         None => return Err(deadline.passed(true, buffer.is_detected())),
     }
-    if gzip {
+    if coding.is_some() {
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
@@ -308,48 +314,8 @@ async fn read(
     }))
 }
 
-/// Whether a partial response covers the whole file: `bytes 0-<end>/<total>`, where an unknown total is the length.
-fn is_whole(response: &Response) -> bool {
-    let covered = || {
-        let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-        let (end, total) = range.strip_prefix("bytes 0-")?.split_once('/')?;
-        let total = match total {
-            "*" => response.content_length()?,
-            total => total.parse().ok()?,
-        };
-        Some(end.parse::<u64>().ok()?.checked_add(1)? == total)
-    };
-    covered().unwrap_or(false)
-}
-
-/// The start of a textual error body, for the log.
-async fn excerpt(response: Response) -> String {
-    let textual = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/"));
-    let mut text = Vec::new();
-    if textual {
-        let mut body = data(response);
-        while text.len() < EXCERPT
-            && let Some(Ok(chunk)) = body.next().await
-        {
-            text.extend_from_slice(&chunk);
-        }
-    }
-    text.truncate(EXCERPT);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-fn data(response: Response) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin {
-    response.bytes_stream().map_err(io::Error::other)
-}
-
 /// Ends a body with an error once the deadline has passed.
-fn until(
-    body: BoxStream<'static, Result<Bytes, io::Error>>,
-    deadline: Instant,
-) -> BoxStream<'static, Result<Bytes, io::Error>> {
+fn until(body: BodyStream, deadline: Instant) -> BodyStream {
     futures_util::stream::unfold(Some(body), move |body| async move {
         let mut body = body?;
         match timeout_at(deadline, body.next()).await {
@@ -364,10 +330,16 @@ fn until(
     .boxed()
 }
 
-/// What follows the last dot of the last path segment.
-fn extension_of(path: &str) -> Option<&str> {
-    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    name.rsplit_once('.').map(|(_, extension)| extension)
+/// A client for the services of clouds: no guard of addresses, no redirects, certificates always checked.
+///
+/// # Errors
+///
+/// TLS cannot be set up.
+pub fn cloud_client() -> Result<impl Connection, SourceConfigError> {
+    HttpClient::unguarded(&SourceConfig {
+        user_agent: concat!("imgforge/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..SourceConfig::default()
+    })
 }
 
 /// Schemes that exist but have to be turned on, with the variable that does so.
@@ -378,4 +350,3 @@ const SCHEME_VARIABLES: &[(&str, &str)] = &[
     ("abs", "USE_ABS"),
     ("swift", "USE_SWIFT"),
 ];
-const EXCERPT: usize = 1024;

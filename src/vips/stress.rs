@@ -13,7 +13,7 @@ use super::calls::{self, Canvas};
 use super::*;
 
 /// Starts libvips with all loaders of the project allowed.
-pub(super) fn ready() -> InitReport {
+pub(crate) fn ready() -> InitReport {
     let settings = VipsSettings {
         vector: Vector::Auto,
         allowed_loaders: &[
@@ -27,6 +27,7 @@ pub(super) fn ready() -> InitReport {
             "jxlload_source",
         ],
         leak_check: true,
+        cache_trace: false,
     };
     init(&settings).unwrap()
 }

@@ -1,5 +1,6 @@
 //! Random request targets over real sockets: whatever is asked, there is an answer, and it is not the server's fault.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -216,13 +217,15 @@ async fn every_target_has_an_answer() {
     let server = Server::start(&env).await;
     // `PROPTEST_CASES` asks for more, as for all property tests.
     let cases = u64::from(Config::default().cases).max(2000);
+    let answered = AtomicU32::new(0);
     let wrong: Vec<String> = futures_util::stream::iter(0..cases)
         .map(|seed| {
-            let server = &server;
+            let (server, answered) = (&server, &answered);
             let target = target(&mut StdRng::seed_from_u64(seed), &url);
             async move {
                 let status = ask(server, &target).await;
                 let fine = status.is_some_and(|status| (200..500).contains(&status));
+                answered.fetch_add(u32::from(status == Some(200)), Ordering::Relaxed);
                 (!fine).then(|| format!("{status:?} {}", target.escape_ascii()))
             }
         })
@@ -236,10 +239,8 @@ async fn every_target_has_an_answer() {
         wrong.len(),
         wrong.join("\n")
     );
-    let fetched = origin.asked("/a.png").len();
-    assert!(
-        fetched > 100,
-        "only {fetched} targets get as far as the source"
-    );
+    // Requests at the same time share a download, so that fewer of those are seen.
+    let answered = answered.into_inner();
+    assert!(answered > 100, "only {answered} targets are good");
     assert_eq!(server.image("w:10", &url).await.status, 200);
 }

@@ -129,7 +129,10 @@ async fn a_slow_origin_delays_nobody_else() {
     assert_eq!(slow.connections(), 8, "the others wait for their turn");
     // Who leaves, downloading or waiting, makes room for the next.
     dripping.drain(..90);
-    eventually("those in the way are gone", || slow.connections() == 16).await;
+    eventually("the next have their turn", || {
+        slow.asked("/90.png").len() == 1
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ fn start() -> MetricsServer {
         formats: vec![ImageFormat::Jpeg, ImageFormat::Png],
         caches: vec![CacheKind::Memory],
         schemes: Vec::new(),
+        report_services: Vec::new(),
         workers: 4,
         libvips: "8.14.1".to_owned(),
     };

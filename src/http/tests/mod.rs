@@ -20,13 +20,16 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Listener, Settings, response, serve};
+use super::{App, Listener, Readiness, Redaction, Secrets, Settings, response, serve};
 use crate::config::ServerConfig;
+use crate::config::access::TrustedProxies;
 use crate::config::processing::Negotiation;
-use crate::config::server::Network;
+use crate::config::server::{HeadMode, Network};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
+use crate::live::Live;
+use crate::reporting::Reporters;
 use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 
 /// Answers by the second segment of the target.
@@ -168,12 +171,15 @@ fn processed(body: Bytes) -> ImageResponse {
         filename: None,
         attachment: None,
         processing_options: "width:20".to_owned(),
+        fallback_for: None,
         cache_status: None,
     }
 }
 
 fn settings() -> Settings {
     Settings {
+        redaction: Redaction::default(),
+        reporters: Reporters::default(),
         server: ServerConfig {
             network: Network::Tcp,
             bind: "127.0.0.1:0".to_owned(),
@@ -186,20 +192,28 @@ fn settings() -> Settings {
             max_clients: 100,
             so_reuseport: false,
             health_check_path: String::new(),
+            health_check_message: "imgproxy is running".to_owned(),
+            head_mode: HeadMode::Ok,
+            socket_mode: None,
+            drain_delay: Duration::ZERO,
             secret: String::new(),
+            secrets: Vec::new(),
             allow_origin: String::new(),
             development_errors: false,
             server_name: "imgproxy".to_owned(),
+            trusted_proxies: TrustedProxies::default(),
         },
         delivery: response::tests::delivery(),
         negotiation: Negotiation::default(),
         client_hints: false,
+        secrets: Live::new(Secrets::new(&ServerConfig::default())),
     }
 }
 
 struct TestServer {
     address: SocketAddr,
     dropped: Arc<AtomicUsize>,
+    readiness: Arc<Readiness>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -213,16 +227,19 @@ impl TestServer {
         let mut settings = settings();
         change(&mut settings);
         let server = settings.server.clone();
-        let listener = Listener::bind(server.network, &server.bind, server.so_reuseport).unwrap();
+        settings.secrets.set(Secrets::new(&server));
+        let listener = Listener::bind(&server).unwrap();
         let address = listener
             .local_addr()
             .unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let images = Script::default();
         let dropped = Arc::clone(&images.dropped);
+        let readiness = Arc::new(Readiness::new(|| false));
         let app = Arc::new(App::new(
             &settings,
             Arc::new(images),
             Arc::new(move || healthy),
+            Arc::clone(&readiness),
         ));
         let stop = CancellationToken::new();
         let task = {
@@ -232,6 +249,7 @@ impl TestServer {
         Self {
             address,
             dropped,
+            readiness,
             stop,
             task,
         }
