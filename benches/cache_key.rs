@@ -25,7 +25,7 @@ fn key(options: &str, source_url: &str) -> CacheKey {
         features: "",
         forwarded: "",
         conditions: "",
-        limits: "",
+        environment: "",
     })
 }
 

@@ -12,14 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::ResultCache;
-use crate::config::cache::CacheType;
+use crate::cache::{self, CacheKey, Policy, Store};
 use crate::config::processing::VectorMode;
 use crate::config::{Config, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
 use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
-use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
+use crate::monitoring::{self, Facts, Scheme};
 use crate::options::Parser;
 use crate::service::Images;
 use crate::service::assets::Assets;
@@ -72,27 +71,16 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         watermark_opacity: config.assets.watermark_opacity,
         savable: savable.clone(),
     };
+    let environment = environment(&settings, &assets, &libvips);
     let parser = Parser::new(&config.url, now_unix()).map_err(component)?;
-    let cache = ResultCache::new(&config.cache);
-    let cache_is_on = config.cache.kind != CacheType::Off;
-    if cache_is_on {
-        let cache = cache.clone();
-        monitoring::set_cache_probe(CacheKind::Memory, move || CacheState {
-            entries: cache.entries() as u64,
-            bytes: cache.bytes(),
-            evictions: cache.evictions(),
-        });
-    }
+    let cache = Store::open(&config.cache.results, cache::RESULTS);
     let workers = Workers::start(&config.workers, |job, cancel| run_job(&job, cancel))?;
     let queue = workers.clone();
     monitoring::set_queue_probe(move || queue.waiting() as u64);
     let facts = Facts {
         formats: savable,
-        caches: if cache_is_on {
-            vec![CacheKind::Memory]
-        } else {
-            Vec::new()
-        },
+        caches: cache.kind().into_iter().collect(),
+        cache_tiers: cache.tiers().collect(),
         schemes: schemes(config),
         workers: workers.count(),
         libvips,
@@ -108,7 +96,9 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         assets,
         assets_config: config.assets.clone(),
         cache,
-        cache_is_on,
+        policy: Policy(config.cache.freshness),
+        environment,
+        timeout: config.server.timeout,
         workers,
         settings: Arc::new(settings),
         delivery: config.delivery.clone(),
@@ -118,6 +108,20 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         health: Arc::new(vips_works),
         facts,
     })
+}
+
+/// Digest of everything but the request that decides what a result looks like; results of another one are not used.
+fn environment(settings: &processing::Settings, assets: &Assets, libvips: &str) -> String {
+    let watermark = assets.watermark.as_ref().map(|image| &*image.bytes);
+    let settings = format!("{settings:?}");
+    let parts = [
+        settings.as_bytes(),
+        watermark.unwrap_or_default(),
+        libvips.as_bytes(),
+        env!("CARGO_PKG_VERSION").as_bytes(),
+        processing::PIPELINE_VERSION.as_bytes(),
+    ];
+    CacheKey::of(&parts).to_string()
 }
 
 fn schemes(config: &Config) -> Vec<Scheme> {

@@ -15,7 +15,7 @@ use super::request::{RequestContext, client_features};
 use super::{App, log};
 use crate::error::{Error, Kind};
 use crate::monitoring::{self, InProgress, Reason, Span};
-use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse};
+use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse};
 
 /// Answers one image request.
 pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: HeaderMap) -> Response {
@@ -137,7 +137,8 @@ struct Outcome<'a> {
 impl Outcome<'_> {
     fn succeeded(&mut self, answer: &ImageResponse) {
         self.record(answer.status.as_u16());
-        if answer.cache_status == Some(CacheStatus::Collapsed) {
+        let outcome = answer.cache_status.map(|status| status.outcome);
+        if outcome == Some(CacheOutcome::Collapsed) {
             monitoring::collapsed();
         }
         log::completed_image(self.context, answer);

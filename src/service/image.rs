@@ -3,7 +3,7 @@
 //! Owns the order of work and what is counted on the way. It does not know HTTP beyond header maps, and not pixels.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -17,14 +17,15 @@ use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
 use super::downloads::{Downloads, Failure};
 use super::fetch_count::FetchCount;
+use super::lookup::{Made, Wanted};
 use super::validators;
 use super::workers::{CancelHandle, Workers};
-use super::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
-use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
+use super::{Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use crate::cache::{Policy, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
-use crate::monitoring::{self, CacheKind, InProgress, Span};
+use crate::monitoring::{self, InProgress, Span};
 use crate::options::{Options, ParsedRequest, Parser};
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched};
@@ -48,10 +49,14 @@ pub struct Parts {
     pub assets: Assets,
     /// How the fallback image is answered.
     pub assets_config: AssetsConfig,
-    /// Keeps results and shares running jobs.
-    pub cache: ResultCache<Answer>,
-    /// Whether results are kept.
-    pub cache_is_on: bool,
+    /// Keeps results.
+    pub cache: Store<Arc<Finished>>,
+    /// How long results are kept.
+    pub policy: Policy,
+    /// Digest of everything besides the request that decides what a result looks like.
+    pub environment: String,
+    /// How long a revalidation may take that no client waits for.
+    pub timeout: Duration,
     /// Runs jobs.
     pub workers: ImageWorkers,
     /// What every job needs to know.
@@ -63,7 +68,9 @@ pub struct Parts {
 /// Serves images. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct ImageService {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
+    /// Results that are being made.
+    pub(super) flights: SingleFlight<Result<Answer, Error>>,
 }
 
 impl CancelHandle for Cancel {
@@ -104,6 +111,7 @@ impl ImageService {
     pub fn new(parts: Parts) -> Self {
         Self {
             parts: Arc::new(parts),
+            flights: SingleFlight::default(),
         }
     }
 
@@ -113,10 +121,9 @@ impl ImageService {
             return self.stream(&request, parsed).await;
         }
         self.check_result_format(&parsed.options)?;
-        let conditions = validators::conditional_headers(&request.headers, &self.parts.delivery);
-        let (answer, cache_status) = self.shared(&request, &parsed, conditions).await?;
-        let cache_status =
-            Some(cache_status).filter(|s| self.parts.cache_is_on || *s == CacheStatus::Collapsed);
+        let (answer, status) = self.look_up(&request, &parsed).await?;
+        let is_told = self.parts.cache.is_on() || status.outcome == CacheOutcome::Collapsed;
+        let cache_status = Some(status).filter(|_| is_told);
         Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
     }
 
@@ -140,77 +147,16 @@ impl ImageService {
         }
     }
 
-    /// The answer from the cache, from a job that is running already, or from a job of this request's own.
-    async fn shared(
-        &self,
-        request: &ImageRequest,
-        parsed: &ParsedRequest,
-        conditions: HeaderMap,
-    ) -> Result<(Answer, CacheStatus), Error> {
-        let options = parsed.options.cache_form();
-        let key = |conditions: &HeaderMap| {
-            CacheKey::new(&KeyParts {
-                options: &options,
-                source_url: &parsed.source_url,
-                features: &format!("{:?}", request.features),
-                forwarded: "",
-                conditions: &if conditions.is_empty() {
-                    String::new()
-                } else {
-                    format!("{conditions:?}")
-                },
-                limits: "",
-            })
-        };
-        let unconditional = key(&HeaderMap::new());
-        if !conditions.is_empty()
-            && let Some(answer) = self.parts.cache.get(&unconditional)
-        {
-            self.count(true);
-            let answer = validators::unless_modified(answer, &conditions);
-            return Ok((answer, CacheStatus::Hit));
-        }
-        match self.parts.cache.get_or_lead(key(&conditions)).await {
-            Lookup::Hit(answer) => {
-                self.count(true);
-                Ok((answer, CacheStatus::Hit))
-            }
-            Lookup::Shared(answer) => Ok((answer?, CacheStatus::Collapsed)),
-            Lookup::Lead(guard) => {
-                match self.work(request, parsed, conditions.clone()).await {
-                    Ok(answer) => {
-                        // An answer to a condition is nobody else's; what stands in for an error is not kept.
-                        if conditions.is_empty() && answer.is_kept() {
-                            guard.complete(answer.clone());
-                        } else {
-                            guard.complete_unkept(answer.clone());
-                        }
-                        Ok((answer, CacheStatus::Miss))
-                    }
-                    Err(error) => {
-                        guard.fail(error.clone());
-                        Err(error)
-                    }
-                }
-            }
-        }
-    }
-
-    fn count(&self, hit: bool) {
-        match (self.parts.cache_is_on, hit) {
-            (false, _) => {}
-            (true, true) => monitoring::cache_hit(CacheKind::Memory),
-            (true, false) => monitoring::cache_miss(CacheKind::Memory),
-        }
-    }
-
     /// Waits for a worker, fetches the source and processes it.
-    async fn work(
-        &self,
-        request: &ImageRequest,
-        parsed: &ParsedRequest,
-        conditions: HeaderMap,
-    ) -> Result<Answer, Error> {
+    pub(super) async fn work(&self, wanted: &Wanted) -> Result<Made, Error> {
+        let Wanted {
+            request, parsed, ..
+        } = wanted;
+        let previous = wanted.previous.as_ref();
+        let conditions = match previous {
+            Some(kept) => validators::revalidation(&kept.value.headers),
+            None => wanted.conditions.clone(),
+        };
         // Before the queue, so that all who wait for a worker share one download.
         let download = self.parts.downloads.expect(&parsed.source_url, &conditions);
         let queued = Instant::now();
@@ -219,7 +165,9 @@ impl ImageService {
         monitoring::span(Span::Queue, waited);
         monitoring::operation_waited(waited);
         // Only now: a request that the queue refuses counts in no other family.
-        self.count(false);
+        if wanted.is_request && !parsed.options.delivery.bypass_cache {
+            self.parts.cache.count(false);
+        }
         let _images = InProgress::images();
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
@@ -232,7 +180,9 @@ impl ImageService {
         };
         let (source, fallback_for) = match download.fetch(fetch).await {
             Ok(Fetched::Image(image)) => (image, None),
-            Ok(Fetched::NotModified(headers)) => return Ok(Answer::NotModified(headers)),
+            Ok(Fetched::NotModified(headers)) => return Ok(self.not_modified(wanted, headers)),
+            // What was kept is better than what stands in for everything.
+            Err(failure) if previous.is_some() => return Err(failure.error),
             Err(Failure {
                 error,
                 allows_fallback,
@@ -252,6 +202,7 @@ impl ImageService {
         };
         drop(download);
         let origin_bytes = source.bytes.len() as u64;
+        let freshness = self.freshness(&source.headers);
         let headers = kept_headers(&source.headers, fallback_for.is_some());
         let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;
         let job = Job {
@@ -272,13 +223,34 @@ impl ImageService {
             result: Some(processed.result_size),
             origin_bytes,
         };
-        Ok(Answer::Image(Arc::new(Finished {
-            body: processed.bytes,
-            format: processed.format,
-            headers,
-            sizes,
-            fallback_for,
-        })))
+        Ok(Made {
+            answer: Answer::Image(Arc::new(Finished {
+                body: processed.bytes,
+                format: processed.format,
+                headers,
+                sizes,
+                fallback_for,
+            })),
+            freshness,
+            confirmed: false,
+        })
+    }
+
+    /// The client's copy is still good, or ours.
+    fn not_modified(&self, wanted: &Wanted, headers: HeaderMap) -> Made {
+        match wanted.confirmed_by(&headers) {
+            Some(answer) => Made {
+                freshness: self
+                    .freshness(&validators::confirmed(answer.source_headers(), &headers)),
+                answer,
+                confirmed: true,
+            },
+            None => Made {
+                answer: Answer::NotModified(headers),
+                freshness: None,
+                confirmed: false,
+            },
+        }
     }
 
     /// Streams the source as it is, whatever its status.

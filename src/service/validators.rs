@@ -8,7 +8,10 @@ use std::time::SystemTime;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
-use http::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{
+    AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, VARY,
+};
 
 use super::answer::Answer;
 use crate::config::DeliveryConfig;
@@ -58,6 +61,32 @@ pub fn last_modified(source: &HeaderMap, config: &DeliveryConfig) -> Option<Head
         }
         _ => Some(value.clone()),
     }
+}
+
+/// The headers that ask a source whether what it has sent with `kept` is still good.
+pub(super) fn revalidation(kept: &HeaderMap) -> HeaderMap {
+    let mut conditions = HeaderMap::new();
+    for (condition, validator) in [(IF_NONE_MATCH, ETAG), (IF_MODIFIED_SINCE, LAST_MODIFIED)] {
+        if let Some(value) = kept.get(validator) {
+            conditions.insert(condition, value.clone());
+        }
+    }
+    conditions
+}
+
+/// The headers of a response after another one has confirmed it: the later ones win. Rule: RFC 9111 section 3.2.
+pub(super) fn confirmed(kept: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
+    let mut headers = kept.clone();
+    for name in [CACHE_CONTROL, EXPIRES, ETAG, LAST_MODIFIED, DATE, AGE, VARY] {
+        let mut values = not_modified.get_all(&name).iter();
+        if let Some(first) = values.next() {
+            headers.insert(&name, first.clone());
+            for value in values {
+                headers.append(&name, value.clone());
+            }
+        }
+    }
+    headers
 }
 
 /// Turns a kept answer into "not modified" where the client's conditions, as a source would see them, hold.

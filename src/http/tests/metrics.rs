@@ -39,6 +39,7 @@ fn start() -> MetricsServer {
     let facts = Facts {
         formats: vec![ImageFormat::Jpeg, ImageFormat::Png],
         caches: vec![CacheKind::Memory],
+        cache_tiers: vec![CacheKind::Memory],
         schemes: Vec::new(),
         workers: 4,
         libvips: "8.14.1".to_owned(),

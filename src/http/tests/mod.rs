@@ -27,7 +27,7 @@ use crate::config::server::{Network, TrustedProxies};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
-use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 
 /// Answers by the second segment of the target.
 #[derive(Default)]
@@ -79,9 +79,9 @@ async fn script(request: ImageRequest) -> Result<ImageResponse, Error> {
         "hang" => std::future::pending().await,
         "panic" => panic!("scripted"),
         "big" => answer.body = Body::Bytes(vec![b'x'; 32 << 20].into()),
-        "hit" => answer.cache_status = Some(CacheStatus::Hit),
-        "miss" => answer.cache_status = Some(CacheStatus::Miss),
-        "collapsed" => answer.cache_status = Some(CacheStatus::Collapsed),
+        "hit" => answer.cache_status = Some(CacheOutcome::Hit.into()),
+        "miss" => answer.cache_status = Some(CacheOutcome::Miss { stored: true }.into()),
+        "collapsed" => answer.cache_status = Some(CacheOutcome::Collapsed.into()),
         "unmodified" => {
             answer.status = StatusCode::NOT_MODIFIED;
             answer.kind = ReplyKind::NotModified;
