@@ -12,7 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 use crate::monitoring::{self, FetchOutcome, Scheme, Span};
-use crate::source::{FetchError, Fetched, RawResponse, Step};
+use crate::source::{FetchError, Fetched, Opened, Step};
 
 /// Counts one download, also where the client leaves in the middle of it.
 pub(super) struct FetchCount {
@@ -58,7 +58,7 @@ impl FetchCount {
     }
 
     /// Counts a raw reply when its body has ended.
-    pub(super) fn follow(mut self, raw: RawResponse) -> RawResponse {
+    pub(super) fn follow(mut self, raw: Opened) -> Opened {
         let outcome = status_outcome(raw.status.as_u16());
         let left = length(raw.status, &raw.headers);
         if left == Some(0) {
@@ -70,7 +70,7 @@ impl FetchCount {
             outcome,
             count: self,
         };
-        RawResponse {
+        Opened {
             body: body.boxed(),
             ..raw
         }

@@ -1,164 +1,146 @@
-//! Where connections to http and https sources go: names, proxies and the guard.
+//! Opening TCP connections to sources and proxies.
 //!
-//! Owns both places in which an address is judged. Names go through [`Resolver`], which hands out permitted addresses
-//! only, for every connection, so that a change in DNS gets around nothing. Hosts that are addresses never reach it;
-//! [`Dial::check`] judges those, of source and proxy, before every hop. Rule: `spec/sources.md` sections 2 and 3.
+//! Owns the one place where an address is connected. The guard judges every address here, just before the attempt,
+//! wherever it came from: a literal, a name, a redirect, a proxy. So neither a redirect nor a change in DNS gets around
+//! it. Rule: `spec/sources.md` section 3.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use url::{ParseError, Url};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
-use super::FetchError;
 use super::error::Unresolved;
 use super::guard::{Blocked, Guard};
-use super::target::address_literal;
+use super::target::{address_literal, is_numeric_name};
 
-/// Decides which addresses and which proxies are dialled.
-#[derive(Clone, Debug)]
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Connects to a host if the guard permits one of its addresses.
+#[derive(Clone)]
 pub(super) struct Dial {
-    guard: Arc<Guard>,
-    proxies: Proxies,
+    guard: Option<Arc<Guard>>,
+    names: Names,
+}
+
+/// Turns a name and a port into addresses.
+pub(super) type Names =
+    Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+
+/// Names as the operating system resolves them.
+pub(super) fn system_names() -> Names {
+    Arc::new(|name, port| {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
+    })
+}
+
+impl std::fmt::Debug for Dial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dial")
+            .field("guard", &self.guard)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Dial {
-    pub(super) fn new(guard: Guard, proxies: Proxies) -> Self {
+    /// Without a guard every address will do, which is right only for hosts that the operator has configured.
+    pub(super) fn new(guard: Option<Guard>, names: Names) -> Self {
         Self {
-            guard: Arc::new(guard),
-            proxies,
+            guard: guard.map(Arc::new),
+            names,
         }
     }
 
-    /// Judges the host of a hop and that of its proxy where they are addresses.
-    pub(super) fn check(&self, url: &Url) -> Result<(), FetchError> {
-        self.check_literal(url)?;
-        let proxy = self
-            .proxies
-            .intercept(url)
-            .map_err(|error| FetchError::Unreachable(Box::new(error)))?;
-        if let Some(proxy) = proxy {
-            self.check_literal(&proxy)?;
-        }
-        Ok(())
+    /// Judges a host that is an address already. A source that would be asked through a proxy is judged nowhere else.
+    pub(super) fn check_literal(&self, host: &str) -> Result<(), Blocked> {
+        address_literal(host).map_or(Ok(()), |address| self.check(address))
     }
 
-    /// The name resolution for the client.
-    pub(super) fn resolver(&self) -> Resolver {
-        Resolver {
-            guard: Arc::clone(&self.guard),
-        }
-    }
-
-    /// The choice of proxies for the client; the same that [`Dial::check`] has judged.
-    pub(super) fn proxy(&self) -> reqwest::Proxy {
-        let proxies = self.proxies.clone();
-        reqwest::Proxy::custom(move |url| proxies.intercept(url).ok().flatten())
-    }
-
-    fn check_literal(&self, url: &Url) -> Result<(), Blocked> {
-        url.host_str()
-            .and_then(address_literal)
-            .map_or(Ok(()), |address| self.guard.check(address))
-    }
-}
-
-/// The proxies that the environment names.
-#[derive(Clone, Debug)]
-pub(super) struct Proxies(Arc<Matcher>);
-
-impl Proxies {
-    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in lower case too.
-    pub(super) fn from_environment() -> Self {
-        Self(Arc::new(Matcher::from_env()))
-    }
-
-    #[cfg(test)]
-    pub(super) fn fixed(proxy: &str) -> Self {
-        Self(Arc::new(
-            Matcher::builder().all(proxy).no("direct.invalid").build(),
-        ))
-    }
-
-    #[cfg(test)]
-    pub(super) fn none() -> Self {
-        Self(Arc::new(Matcher::builder().build()))
-    }
-
-    /// The proxy for a source with its credentials as user info; none for sources on this machine.
-    fn intercept(&self, source: &Url) -> Result<Option<Url>, ParseError> {
-        let host = source.host_str().unwrap_or_default();
-        let loopback = address_literal(host).is_some_and(|address| address.is_loopback());
-        if loopback || host == "localhost" {
-            return Ok(None);
-        }
-        let Some(found) = source
-            .as_str()
-            .parse::<Uri>()
-            .ok()
-            .and_then(|uri| self.0.intercept(&uri))
-        else {
-            return Ok(None);
+    /// Connects to the first permitted address that answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked`] if the guard permits none of the addresses, [`Unresolved`] if there is none, else what the last
+    /// attempt failed of.
+    pub(super) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, BoxError> {
+        let connecting = async {
+            let addresses = self.resolve(host, port).await.map_err(Unresolved)?;
+            self.race(addresses).await
         };
-        let mut proxy = Url::parse(&found.uri().to_string())?;
-        if let Some((user, password)) = found.basic_auth().and_then(credentials) {
-            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-            let set = proxy
-                .set_username(&encode(&user))
-                .and_then(|()| proxy.set_password(Some(&encode(&password))));
-            set.map_err(|()| ParseError::EmptyHost)?;
+        timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Some(address) = address_literal(host) {
+            return Ok(vec![SocketAddr::new(address, port)]);
         }
-        Ok(Some(proxy))
+        if is_numeric_name(host) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let found = (self.names)(host.to_owned(), port).await?;
+        if found.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(found)
     }
-}
 
-/// User and password of a `Basic` authorization, which is the only form that the environment's rules give out.
-fn credentials(authorization: &HeaderValue) -> Option<(String, String)> {
-    let encoded = authorization.to_str().ok()?.strip_prefix("Basic ")?;
-    let plain = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-    let (user, password) = plain.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
-}
-
-/// System name resolution that answers only with addresses the guard permits.
-#[derive(Clone, Debug)]
-pub(super) struct Resolver {
-    guard: Arc<Guard>,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.guard);
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(Unresolved)?;
-            let permitted: Addrs = Box::new(permitted(&guard, found)?.into_iter());
-            Ok(permitted)
-        })
-    }
-}
-
-/// The addresses that may be dialled; an error if all of them are blocked.
-fn permitted(
-    guard: &Guard,
-    found: impl Iterator<Item = SocketAddr>,
-) -> Result<Vec<SocketAddr>, Blocked> {
-    let mut permitted = Vec::new();
-    let mut blocked = None;
-    for address in found {
-        match guard.check(address.ip()) {
-            Ok(()) => permitted.push(address),
-            Err(error) => blocked = Some(error),
+    /// Tries the addresses in their order, the next one as soon as one has failed or has been silent for a while.
+    async fn race(&self, addresses: Vec<SocketAddr>) -> Result<TcpStream, BoxError> {
+        let mut waiting = addresses.into_iter();
+        let mut running = FuturesUnordered::new();
+        let mut failure: Option<BoxError> = None;
+        loop {
+            if let Some(address) = waiting.next() {
+                running.push(self.attempt(address));
+            }
+            let more = waiting.len() > 0;
+            tokio::select! {
+                result = running.next() => match result {
+                    Some(Ok(stream)) => return Ok(stream),
+                    Some(Err(error)) => {
+                        // A connection that failed says more than an address that was left out.
+                        if failure.is_none() || !error.is::<Blocked>() {
+                            failure = Some(error);
+                        }
+                    }
+                    None => {
+                        return Err(failure
+                            .unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound).into()));
+                    }
+                },
+                () = sleep(ATTEMPT_DELAY), if more => {}
+            }
         }
     }
-    match blocked {
-        Some(error) if permitted.is_empty() => Err(error),
-        _ => Ok(permitted),
+
+    async fn attempt(&self, address: SocketAddr) -> Result<TcpStream, BoxError> {
+        self.check(address.ip())?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let keep_alive = TcpKeepalive::new()
+            .with_time(KEEP_ALIVE)
+            .with_interval(KEEP_ALIVE);
+        SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
+        Ok(stream)
+    }
+
+    fn check(&self, address: std::net::IpAddr) -> Result<(), Blocked> {
+        match &self.guard {
+            Some(guard) => guard.check(address),
+            None => Ok(()),
+        }
     }
 }
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an address may be silent before the next one is tried beside it.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(300);
+const KEEP_ALIVE: Duration = Duration::from_secs(30);

@@ -25,9 +25,6 @@ pub enum SourceConfigError {
     /// The TLS library refuses its own defaults.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
-    /// The HTTP client refuses its settings.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
 }
 
 /// A fetch that failed.
@@ -165,14 +162,6 @@ impl FetchError {
                 }
             })
             .or(Some(Step::Connection))
-    }
-
-    /// The error for a block that was found before anything was sent.
-    pub(super) fn before_sending(self) -> Self {
-        match self {
-            Self::Blocked(blocked) => Self::Refused(blocked),
-            error => error,
-        }
     }
 
     /// Whether the failure was known before decoding would have begun, so that the fallback image may replace the

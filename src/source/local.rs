@@ -19,13 +19,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
 
 use super::conditional::{Part, is_unmodified, part};
 use super::content_type::content_type;
-use super::{FetchError, Fetched, RawResponse, SourceConfigError, SourceImage, extension_of};
-use crate::format::sniff::sniff;
+use super::opened::{BodyStream, Opened, extension_of};
+use super::{FetchError, SourceConfigError};
 
 /// The files below one root.
 #[derive(Clone, Debug)]
@@ -52,101 +50,11 @@ impl LocalSource {
         })
     }
 
-    /// Reads a whole file of at most `limit` bytes; 0 is no limit.
-    pub(super) async fn fetch(
-        &self,
-        url: &str,
-        request: &HeaderMap,
-        limit: u64,
-    ) -> Result<Fetched, FetchError> {
-        let entry = self.entry(url)?;
-        let request = request.clone();
-        blocking(move || {
-            let mut open = entry.open()?;
-            if is_unmodified(&request, &open.etag, open.modified) {
-                return Ok(Fetched::NotModified(open.validators()));
-            }
-            if limit > 0 && open.size > limit {
-                return Err(FetchError::DeclaredTooLarge {
-                    declared: open.size,
-                    limit,
-                });
-            }
-            let mut bytes = Vec::new();
-            // A file that grows meanwhile is read up to the size that was checked.
-            let mut file = (&mut open.file).take(open.size);
-            file.read_to_end(&mut bytes).map_err(FetchError::Object)?;
-            let format =
-                sniff(&bytes, extension_of(&entry.name), None).ok_or(FetchError::FormatUnknown)?;
-            if bytes.len() as u64 != open.size {
-                return Err(FetchError::Incomplete {
-                    received: bytes.len() as u64,
-                });
-            }
-            let headers = open.headers(&entry.name, &bytes);
-            Ok(Fetched::Image(SourceImage {
-                bytes: bytes.into(),
-                format,
-                headers,
-            }))
-        })
-        .await
-    }
-
     /// Answers as a file server would.
-    pub(super) async fn stream(
-        &self,
-        url: &str,
-        request: &HeaderMap,
-    ) -> Result<RawResponse, FetchError> {
+    pub(super) async fn open(&self, url: &str, request: &HeaderMap) -> Result<Opened, FetchError> {
         let entry = self.entry(url)?;
         let request = request.clone();
-        let (status, headers, file, length) = blocking(move || {
-            let mut open = entry.open()?;
-            if !request.contains_key(RANGE) && is_unmodified(&request, &open.etag, open.modified) {
-                return Ok((StatusCode::NOT_MODIFIED, open.validators(), None, 0));
-            }
-            let mut head = Vec::new();
-            (&mut open.file)
-                .take(SNIFFED)
-                .read_to_end(&mut head)
-                .map_err(FetchError::Object)?;
-            let mut headers = open.headers(&entry.name, &head);
-            let (status, start, length) = match part(&request, open.size) {
-                Part::Whole => (StatusCode::OK, 0, open.size),
-                Part::Bytes(start, end) => {
-                    headers.remove(ETAG);
-                    headers.remove(LAST_MODIFIED);
-                    let range = format!("bytes {start}-{end}/{}", open.size);
-                    insert(&mut headers, CONTENT_RANGE, &range);
-                    (StatusCode::PARTIAL_CONTENT, start, end - start + 1)
-                }
-                Part::Unsatisfiable => {
-                    headers.clear();
-                    let range = format!("bytes */{}", open.size);
-                    insert(&mut headers, CONTENT_RANGE, &range);
-                    (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0)
-                }
-            };
-            insert(&mut headers, CONTENT_LENGTH, &length.to_string());
-            open.file
-                .seek(SeekFrom::Start(start))
-                .map_err(FetchError::Object)?;
-            Ok((status, headers, Some(open.file), length))
-        })
-        .await?;
-        let body = match file {
-            Some(file) => {
-                let file = tokio::fs::File::from_std(file).take(length);
-                ReaderStream::with_capacity(file, CHUNK).boxed()
-            }
-            None => futures_util::stream::empty::<io::Result<Bytes>>().boxed(),
-        };
-        Ok(RawResponse {
-            status,
-            headers,
-            body,
-        })
+        blocking(move || entry.answer(&request)).await
     }
 
     /// The key is literal: no escape in it means anything, and it ends at the query separator.
@@ -181,7 +89,60 @@ struct Entry {
 }
 
 impl Entry {
-    fn open(&self) -> Result<Open, FetchError> {
+    fn answer(&self, request: &HeaderMap) -> Result<Opened, FetchError> {
+        let mut found = self.find()?;
+        if !request.contains_key(RANGE) && is_unmodified(request, &found.etag, found.modified) {
+            return Ok(self.empty(StatusCode::NOT_MODIFIED, found.validators()));
+        }
+        let (status, start, end) = match part(request, found.size) {
+            Part::Whole => (StatusCode::OK, 0, found.size),
+            Part::Bytes(first, last) => (StatusCode::PARTIAL_CONTENT, first, last + 1),
+            Part::Unsatisfiable => {
+                let mut headers = HeaderMap::new();
+                let range = format!("bytes */{}", found.size);
+                insert(&mut headers, CONTENT_RANGE, &range);
+                insert(&mut headers, CONTENT_LENGTH, "0");
+                return Ok(self.empty(StatusCode::RANGE_NOT_SATISFIABLE, headers));
+            }
+        };
+        let mut head = Vec::new();
+        (&mut found.file)
+            .take(SNIFFED)
+            .read_to_end(&mut head)
+            .map_err(FetchError::Object)?;
+        let mut headers = found.headers(&self.name, &head);
+        let length = end - start;
+        if status == StatusCode::PARTIAL_CONTENT {
+            headers.remove(ETAG);
+            headers.remove(LAST_MODIFIED);
+            let range = format!("bytes {start}-{}/{}", end - 1, found.size);
+            insert(&mut headers, CONTENT_RANGE, &range);
+            insert(&mut headers, CONTENT_LENGTH, &length.to_string());
+        }
+        found
+            .file
+            .seek(SeekFrom::Start(start))
+            .map_err(FetchError::Object)?;
+        Ok(Opened {
+            status,
+            headers,
+            length: Some(length),
+            body: content(found.file, length),
+            extension: extension_of(&self.name).map(str::to_owned),
+        })
+    }
+
+    fn empty(&self, status: StatusCode, headers: HeaderMap) -> Opened {
+        Opened {
+            status,
+            headers,
+            length: Some(0),
+            body: futures_util::stream::empty().boxed(),
+            extension: extension_of(&self.name).map(str::to_owned),
+        }
+    }
+
+    fn find(&self) -> Result<Found, FetchError> {
         // Opening a FIFO would wait for its other end without the flag.
         let file = OpenOptions::new()
             .read(true)
@@ -192,20 +153,43 @@ impl Entry {
         if !metadata.is_file() {
             return Err(FetchError::Object(io::ErrorKind::NotFound.into()));
         }
-        Ok(Open::new(file, &metadata, &self.name))
+        Ok(Found::new(file, &metadata, &self.name))
     }
+}
+
+/// The next `length` bytes of a file. A file that has become shorter ends in an error, one that has grown is cut.
+fn content(file: File, length: u64) -> BodyStream {
+    let first = (file, length);
+    futures_util::stream::try_unfold(first, |(mut file, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut chunk = Vec::new();
+            (&mut file)
+                .take(left.min(CHUNK))
+                .read_to_end(&mut chunk)
+                .map(|_| (chunk, file))
+        });
+        let (chunk, file) = reading.await.map_err(io::Error::other)??;
+        match chunk.len() as u64 {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => Ok(Some((Bytes::from(chunk), (file, left - read)))),
+        }
+    })
+    .boxed()
 }
 
 /// An open regular file.
 #[derive(Debug)]
-struct Open {
+struct Found {
     file: File,
     size: u64,
     modified: SystemTime,
     etag: String,
 }
 
-impl Open {
+impl Found {
     fn new(file: File, metadata: &Metadata, name: &str) -> Self {
         let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
         let nanoseconds = modified
@@ -288,6 +272,7 @@ async fn blocking<T: Send + 'static>(
 
 /// Bytes that decide the content type.
 const SNIFFED: u64 = 512;
-const CHUNK: usize = 64 * 1024;
+/// Bytes that are read at a time.
+const CHUNK: u64 = 256 * 1024;
 /// First second, since 1970, of a year that HTTP dates cannot write.
 const YEAR_9999: u64 = 253_370_764_800;

@@ -4,7 +4,9 @@
 //! allow-list, knows nothing of options, and records no metrics: [`FetchError::started`] says what to count.
 
 mod body;
+mod client;
 mod conditional;
+mod connect;
 mod content_type;
 mod cookies;
 mod dial;
@@ -12,6 +14,8 @@ mod error;
 pub mod guard;
 mod http;
 mod local;
+mod opened;
+mod proxy;
 mod target;
 mod tls;
 
@@ -21,20 +25,20 @@ mod tests;
 use std::io;
 use std::time::Duration;
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use ::http::{HeaderMap, StatusCode};
+use ::http::HeaderMap;
+use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt, TryStreamExt};
-use reqwest::Response;
+use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{FetchError, SourceConfigError, Step};
+pub use self::opened::{BodyStream, Opened};
 
 use self::body::{Buffer, Expected};
-use self::dial::Proxies;
-use self::http::{Answer, HttpSource};
+use self::dial::{Names, system_names};
+use self::http::HttpSource;
 use self::local::LocalSource;
+use self::proxy::Proxies;
 use crate::config::SourceConfig;
 use crate::format::ImageFormat;
 
@@ -71,23 +75,11 @@ pub enum Fetched {
     NotModified(HeaderMap),
 }
 
-/// A source's answer as it is, for raw replies.
-pub struct RawResponse {
-    /// The source's own status, whatever it is.
-    pub status: StatusCode,
-    /// The source's headers.
-    pub headers: HeaderMap,
-    /// The body; an error means that it is not whole.
-    pub body: BoxStream<'static, Result<Bytes, io::Error>>,
-}
-
-impl std::fmt::Debug for RawResponse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RawResponse")
-            .field("status", &self.status)
-            .field("headers", &self.headers)
-            .finish_non_exhaustive()
-    }
+/// What sources are reached through: the environment's own, except in tests.
+#[derive(Clone)]
+struct Network {
+    proxies: Proxies,
+    names: Names,
 }
 
 /// All enabled sources.
@@ -105,17 +97,23 @@ impl Sources {
     ///
     /// A part of the configuration that no source can work with.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceConfigError> {
-        Self::with_proxies(config, Proxies::from_environment())
+        Self::over(
+            config,
+            Network {
+                proxies: Proxies::from_environment(),
+                names: system_names(),
+            },
+        )
     }
 
-    fn with_proxies(config: &SourceConfig, proxies: Proxies) -> Result<Self, SourceConfigError> {
+    fn over(config: &SourceConfig, network: Network) -> Result<Self, SourceConfigError> {
         let local = config
             .local_root
             .as_deref()
             .map(|root| LocalSource::new(root, &config.query_separator))
             .transpose()?;
         Ok(Self {
-            http: HttpSource::new(config, proxies)?,
+            http: HttpSource::new(config, network)?,
             local,
             download_timeout: config.download_timeout,
         })
@@ -128,17 +126,8 @@ impl Sources {
     /// Anything but a whole picture of a known format, or "not modified".
     pub async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
         let deadline = self.deadline(&request);
-        match self.scheme(&request.url)? {
-            Scheme::Http => {
-                let opening = self.http.open(&request.url, &request.headers);
-                let answer = deadline.head(opening).await?;
-                read(answer, request.max_bytes, deadline).await
-            }
-            Scheme::Local(local) => {
-                let reading = local.fetch(&request.url, &request.headers, request.max_bytes);
-                deadline.head(reading).await
-            }
-        }
+        let opened = deadline.head(self.open(&request)).await?;
+        read(opened, request.max_bytes, deadline).await
     }
 
     /// Fetches a source for a raw reply: any status will do, and the body is not looked at.
@@ -146,30 +135,26 @@ impl Sources {
     /// # Errors
     ///
     /// No response head came.
-    pub async fn stream(&self, request: FetchRequest) -> Result<RawResponse, FetchError> {
+    pub async fn stream(&self, request: FetchRequest) -> Result<Opened, FetchError> {
         let deadline = self.deadline(&request);
-        let opened = match self.scheme(&request.url)? {
-            Scheme::Http => {
-                let opening = self.http.open(&request.url, &request.headers);
-                deadline.head(opening).await.map(|answer| RawResponse {
-                    status: answer.response.status(),
-                    headers: answer.response.headers().clone(),
-                    body: data(answer.response).boxed(),
-                })
-            }
-            Scheme::Local(local) => {
-                deadline
-                    .head(local.stream(&request.url, &request.headers))
-                    .await
-            }
-        };
-        let mut raw = opened.map_err(|error| match error {
-            // Raw replies do not tell the two deadlines apart.
-            FetchError::RequestTimeout { .. } => FetchError::RequestTimeout { head: true },
-            error => error,
-        })?;
-        raw.body = until(raw.body, deadline.at());
-        Ok(raw)
+        let mut opened = deadline
+            .head(self.open(&request))
+            .await
+            .map_err(|error| match error {
+                // Raw replies do not tell the two deadlines apart.
+                FetchError::RequestTimeout { .. } => FetchError::RequestTimeout { head: true },
+                error => error,
+            })?;
+        opened.body = until(opened.body, deadline.at());
+        Ok(opened)
+    }
+
+    async fn open(&self, request: &FetchRequest) -> Result<Opened, FetchError> {
+        let FetchRequest { url, headers, .. } = request;
+        match self.scheme(url)? {
+            Scheme::Http => self.http.open(url, headers).await,
+            Scheme::Local(local) => local.open(url, headers).await,
+        }
     }
 
     fn deadline(&self, request: &FetchRequest) -> Deadline {
@@ -235,31 +220,30 @@ impl Deadline {
 }
 
 /// Turns a response into a picture, or into the error that its status or body stands for.
-async fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Fetched, FetchError> {
-    let Answer { response, target } = answer;
-    match response.status().as_u16() {
+async fn read(opened: Opened, limit: u64, deadline: Deadline) -> Result<Fetched, FetchError> {
+    match opened.status.as_u16() {
         200 => {}
-        206 if is_whole(&response) => {}
+        206 if opened.is_whole() => {}
         206 => return Err(FetchError::Partial),
-        304 => return Ok(Fetched::NotModified(response.headers().clone())),
+        304 => return Ok(Fetched::NotModified(opened.headers)),
         status => {
-            let excerpt = timeout_at(deadline.at(), excerpt(response))
+            let excerpt = timeout_at(deadline.at(), opened.excerpt())
                 .await
                 .unwrap_or_default();
             return Err(FetchError::Status { status, excerpt });
         }
     }
-    let mut headers = response.headers().clone();
+    let mut headers = opened.headers;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let gzip = text(CONTENT_ENCODING) == Some("gzip");
     let mut buffer = Buffer::new(Expected {
         gzip,
-        length: response.content_length(),
+        length: opened.length,
         limit,
-        extension: extension_of(target.path()).map(str::to_owned),
+        extension: opened.extension,
         content_type: text(CONTENT_TYPE).map(str::to_owned),
     })?;
-    match timeout_at(deadline.at(), buffer.fill(data(response))).await {
+    match timeout_at(deadline.at(), buffer.fill(opened.body)).await {
         Ok(filled) => filled?,
         Err(_) => return Err(deadline.passed(true, buffer.is_detected())),
     }
@@ -275,48 +259,8 @@ async fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Fetched,
     }))
 }
 
-/// Whether a partial response covers the whole file: `bytes 0-<end>/<total>`, where an unknown total is the length.
-fn is_whole(response: &Response) -> bool {
-    let covered = || {
-        let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-        let (end, total) = range.strip_prefix("bytes 0-")?.split_once('/')?;
-        let total = match total {
-            "*" => response.content_length()?,
-            total => total.parse().ok()?,
-        };
-        Some(end.parse::<u64>().ok()?.checked_add(1)? == total)
-    };
-    covered().unwrap_or(false)
-}
-
-/// The start of a textual error body, for the log.
-async fn excerpt(response: Response) -> String {
-    let textual = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/"));
-    let mut text = Vec::new();
-    if textual {
-        let mut body = data(response);
-        while text.len() < EXCERPT
-            && let Some(Ok(chunk)) = body.next().await
-        {
-            text.extend_from_slice(&chunk);
-        }
-    }
-    text.truncate(EXCERPT);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-fn data(response: Response) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + Unpin {
-    response.bytes_stream().map_err(io::Error::other)
-}
-
 /// Ends a body with an error once the deadline has passed.
-fn until(
-    body: BoxStream<'static, Result<Bytes, io::Error>>,
-    deadline: Instant,
-) -> BoxStream<'static, Result<Bytes, io::Error>> {
+fn until(body: BodyStream, deadline: Instant) -> BodyStream {
     futures_util::stream::unfold(Some(body), move |body| async move {
         let mut body = body?;
         match timeout_at(deadline, body.next()).await {
@@ -331,12 +275,6 @@ fn until(
     .boxed()
 }
 
-/// What follows the last dot of the last path segment.
-fn extension_of(path: &str) -> Option<&str> {
-    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    name.rsplit_once('.').map(|(_, extension)| extension)
-}
-
 /// Schemes that exist but have to be turned on, with the variable that does so.
 const SCHEME_VARIABLES: &[(&str, &str)] = &[
     ("local", "LOCAL_FILESYSTEM_ROOT"),
@@ -345,4 +283,3 @@ const SCHEME_VARIABLES: &[(&str, &str)] = &[
     ("abs", "USE_ABS"),
     ("swift", "USE_SWIFT"),
 ];
-const EXCERPT: usize = 1024;

@@ -1,0 +1,81 @@
+//! What every scheme answers with, before anybody has looked at the body.
+//!
+//! Owns the neutral form of a response and the rules that need no more than its head. How the body is read is `body`'s.
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+
+/// The body of a source as it arrives; an error means that it is not whole.
+pub type BodyStream = BoxStream<'static, Result<Bytes, io::Error>>;
+
+/// A source's answer as it is.
+pub struct Opened {
+    /// The source's own status, whatever it is. Storages answer with the status that HTTP has for their case.
+    pub status: StatusCode,
+    /// The source's headers.
+    pub headers: HeaderMap,
+    /// Bytes of the body as the source declares them, content coding included; `None` where it does not.
+    pub length: Option<u64>,
+    /// The body.
+    pub body: BodyStream,
+    /// What follows the last dot of the object's name, without the dot; it tells formats apart that begin alike.
+    pub extension: Option<String>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("length", &self.length)
+            .field("extension", &self.extension)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    /// Whether a partial response covers the whole file: `bytes 0-<end>/<total>`, where an unknown total is the length.
+    pub(super) fn is_whole(&self) -> bool {
+        let covered = || {
+            let range = self.headers.get(CONTENT_RANGE)?.to_str().ok()?;
+            let (end, total) = range.strip_prefix("bytes 0-")?.split_once('/')?;
+            let total = match total {
+                "*" => self.length?,
+                total => total.parse().ok()?,
+            };
+            Some(end.parse::<u64>().ok()?.checked_add(1)? == total)
+        };
+        covered().unwrap_or(false)
+    }
+
+    /// The start of a textual error body, for the log.
+    pub(super) async fn excerpt(mut self) -> String {
+        let textual = self
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"text/"));
+        let mut text = Vec::new();
+        if textual {
+            while text.len() < EXCERPT
+                && let Some(Ok(chunk)) = self.body.next().await
+            {
+                text.extend_from_slice(&chunk);
+            }
+        }
+        text.truncate(EXCERPT);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+/// What follows the last dot of the last path segment.
+pub(super) fn extension_of(path: &str) -> Option<&str> {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    name.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+const EXCERPT: usize = 1024;
