@@ -38,7 +38,7 @@ impl Cached for Arc<Finished> {
     fn restore(description: &[u8], body: Bytes) -> Option<Self> {
         let value: Value = serde_json::from_slice(description).ok()?;
         let size = |name: &str| {
-            let side = |at: usize| value.get(name)?.get(at)?.as_i64()?.try_into().ok();
+            let side = |at: usize| value.get(name)?.get(at)?.as_i64();
             Some(Size {
                 width: side(0)?,
                 height: side(1)?,

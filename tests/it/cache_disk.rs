@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use imgforge::config::{Env, ProcessEnv};
+
 use crate::common::server::image_path;
 use crate::common::{Origin, Process, Script, Server, pictures};
 
@@ -155,7 +157,9 @@ async fn a_directory_that_fails_is_done_without_and_counted() {
 /// A program that is killed while it writes leaves nothing that is served as something else. `KILLS=200` for more.
 #[tokio::test]
 async fn a_kill_while_writing_leaves_no_wrong_byte() {
-    let kills: u32 = std::env::var("KILLS").map_or(5, |text| text.parse().unwrap());
+    let kills: u32 = ProcessEnv
+        .get("KILLS")
+        .map_or(5, |text| text.parse().unwrap());
     let origin = Origin::start().await;
     let sizes: Vec<u32> = (40..56).collect();
     for size in &sizes {

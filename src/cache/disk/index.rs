@@ -161,11 +161,8 @@ mod tests {
     fn filled() -> Index {
         let mut index = Index::default();
         let now = SystemTime::now() - Duration::from_secs(60);
-        for (number, source) in ["http://a/1", "http://a/1", "http://a/2", "http://b/1"]
-            .into_iter()
-            .enumerate()
-        {
-            let number = number as u32;
+        let sources = ["http://a/1", "http://a/1", "http://a/2", "http://b/1"];
+        for (number, source) in (0..).zip(sources) {
             index.insert(key(number), 100, tags(source, number / 2), now);
         }
         index
