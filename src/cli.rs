@@ -1,6 +1,7 @@
 //! The command line: which command was meant, and everything but serving. Rule: `spec/configuration.md` section 8.
 
 mod health;
+mod purge;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -17,6 +18,9 @@ pub fn run<E: Error>(args: &[String], serve: impl FnOnce(Config) -> Result<(), E
     let result = match parse(args) {
         Ok(Command::Serve { ignored }) => return start(ignored, serve),
         Ok(Command::Health) => health::run(&ProcessEnv),
+        Ok(Command::Purge(target)) => {
+            purge::run(&ProcessEnv, &target).and_then(|answer| print(&answer))
+        }
         Ok(Command::Version) => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Config) => print_config(),
         Ok(Command::Docs { check }) => docs(Path::new("."), check),
@@ -42,6 +46,8 @@ enum Command {
     Serve { ignored: Option<String> },
     /// Ask a running server how it is.
     Health,
+    /// Tell a running server to forget results and sources.
+    Purge(purge::Target),
     /// Print the version.
     Version,
     /// Print the effective configuration.
@@ -60,6 +66,19 @@ struct Usage {
 }
 
 fn parse(args: &[String]) -> Result<Command, Usage> {
+    if let [command, rest @ ..] = args
+        && command == "purge"
+        && !rest
+            .iter()
+            .any(|arg| ["help", "h", "-h", "-help", "--help"].contains(&arg.as_str()))
+    {
+        return purge::Target::parse(rest)
+            .map(Command::Purge)
+            .ok_or_else(|| Usage {
+                message: "purge needs one of --url, --source, --prefix, --all".to_owned(),
+                code: 1,
+            });
+    }
     let mut words = Vec::new();
     let mut check = false;
     let mut version = false;
@@ -98,6 +117,7 @@ fn parse(args: &[String]) -> Result<Command, Usage> {
             };
         }
         Some("health") => Command::Health,
+        Some("purge") => return Ok(Command::Help { long: false }),
         Some("version") => Command::Version,
         Some("config") => Command::Config,
         Some("docs") => Command::Docs { check },
@@ -258,7 +278,7 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-const COMMANDS: [&str; 6] = ["help", "h", "health", "version", "config", "docs"];
+const COMMANDS: [&str; 7] = ["help", "h", "health", "purge", "version", "config", "docs"];
 
 const USAGE: &str = "\
 Usage: imgforge [command]
@@ -267,6 +287,7 @@ Without a command the server runs. It is configured by environment variables.
 
 Commands:
   health          ask the running server for its health; exit code 0 if it is well
+  purge           make the running server forget: --url <URL>, --source <URL>, --prefix <text>, or --all
   version         print the version (also --version, -V)
   config          print the effective configuration, secrets hidden
   docs [--check]  write the generated documentation, or only check that it is current
@@ -309,6 +330,10 @@ mod tests {
             ("help version", help(false)),
             ("health -h", help(false)),
             ("health help", help(false)),
+            ("purge help", help(false)),
+            ("help purge", help(false)),
+            ("purge", Err(1)),
+            ("purge --everything", Err(1)),
             ("help nothing", Err(3)),
             ("--no-such-flag", Err(1)),
             ("-z", Err(1)),

@@ -12,10 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::{self, CacheKey, Policy, Store};
+use crate::cache::{self, CacheKey, Store};
 use crate::config::processing::VectorMode;
 use crate::config::{Config, ProcessingConfig};
 use crate::format::ImageFormat;
+use crate::http::admin::AdminServer;
 use crate::http::metrics::{self, MetricsServer};
 use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
 use crate::monitoring::{self, Facts, Scheme};
@@ -24,6 +25,7 @@ use crate::service::Images;
 use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
+use crate::service::purge::Purges;
 use crate::service::workers::Workers;
 use crate::source::Sources;
 use crate::url::signature::Verifier;
@@ -53,6 +55,7 @@ pub enum StartError {
 /// The components below the HTTP layer.
 struct Components {
     images: Arc<dyn Images>,
+    purges: Arc<dyn Purges>,
     health: HealthProbe,
     facts: Facts,
 }
@@ -61,7 +64,8 @@ struct Components {
 async fn build(config: &Config) -> Result<Components, StartError> {
     let libvips = start_vips(&config.processing)?;
     let sources = Sources::new(&config.source).map_err(component)?;
-    let assets = Assets::load(&config.assets, &sources)
+    let downloads = Downloads::new(sources, config.source.download_timeout, &config.cache);
+    let assets = Assets::load(&config.assets, &downloads)
         .await
         .map_err(component)?;
     let savable: Vec<_> = encode::savable().collect();
@@ -73,14 +77,15 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     };
     let environment = environment(&settings, &assets, &libvips);
     let parser = Parser::new(&config.url, now_unix()).map_err(component)?;
+    let (source_cache, source_tiers) = downloads.cache_kinds();
     let cache = Store::open(&config.cache.results, cache::RESULTS);
     let workers = Workers::start(&config.workers, |job, cancel| run_job(&job, cancel))?;
     let queue = workers.clone();
     monitoring::set_queue_probe(move || queue.waiting() as u64);
     let facts = Facts {
         formats: savable,
-        caches: cache.kind().into_iter().collect(),
-        cache_tiers: cache.tiers().collect(),
+        caches: cache.kind().into_iter().chain(source_cache).collect(),
+        cache_tiers: cache.tiers().chain(source_tiers).collect(),
         schemes: schemes(config),
         workers: workers.count(),
         libvips,
@@ -88,15 +93,10 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let images = ImageService::new(Parts {
         verifier: Verifier::new(&config.url),
         parser,
-        downloads: Downloads::new(
-            sources,
-            config.source.download_timeout,
-            config.cache.negative,
-        ),
+        downloads,
         assets,
         assets_config: config.assets.clone(),
         cache,
-        policy: Policy(config.cache.freshness),
         environment,
         timeout: config.server.timeout,
         workers,
@@ -104,6 +104,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         delivery: config.delivery.clone(),
     });
     Ok(Components {
+        purges: Arc::new(images.clone()),
         images: Arc::new(images),
         health: Arc::new(vips_works),
         facts,
@@ -214,6 +215,7 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
         let metrics = start_metrics(config, &components.facts)?;
+        let admin = AdminServer::start(&config.admin, &server.path_prefix, components.purges)?;
         let addr = listener.local_addr();
         let settings = Settings {
             server: server.clone(),
@@ -232,6 +234,8 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            admin_addr: admin.as_ref().and_then(AdminServer::address),
+            _admin: admin,
             stop,
             task,
         })
@@ -245,7 +249,10 @@ pub struct Running {
     pub addr: Option<SocketAddr>,
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
+    /// Bound address of the admin listener; `None` where it is off.
+    pub admin_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    _admin: Option<AdminServer>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }

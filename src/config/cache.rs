@@ -133,6 +133,30 @@ pub(super) const VARS: &[Var] = &[
     )
     .scope(Scope::Own),
     Var::new(
+        "SOURCE_CACHE",
+        "off",
+        "off|memory|disk|hybrid",
+        "Where sources are kept, with the same choices as for results. All sizes of a picture share its source.",
+        |d, v| choice(v, TYPES).map(|kind| d.config.cache.sources.kind = kind),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "SOURCE_CACHE_MEMORY_CAPACITY",
+        "256M",
+        SIZE,
+        "How many bytes of sources are kept in memory.",
+        |d, v| size(v).map(|bytes| d.config.cache.sources.memory_capacity = bytes),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "SOURCE_CACHE_DISK_CAPACITY",
+        "1G",
+        SIZE,
+        "How many bytes of sources are kept on the disk, in a folder of their own in `IMGFORGE_CACHE_DISK_PATH`.",
+        |d, v| size(v).map(|bytes| d.config.cache.sources.disk_capacity = bytes),
+    )
+    .scope(Scope::Own),
+    Var::new(
         "CACHE_DEFAULT_TTL",
         "86400",
         SECONDS,
@@ -195,12 +219,16 @@ pub(super) const VARS: &[Var] = &[
 
 /// What only makes sense together.
 pub(super) fn complete(draft: &mut Draft) {
-    let results = &draft.config.cache.results;
-    if matches!(results.kind, CacheType::Disk | CacheType::Hybrid) && results.disk_path.is_none() {
-        draft.errors.push(ConfigError::Together(
-            "IMGFORGE_CACHE_DISK_PATH must be set where IMGFORGE_CACHE_TYPE is disk or hybrid"
-                .to_owned(),
-        ));
+    let CacheConfig {
+        results, sources, ..
+    } = &draft.config.cache;
+    for (store, variable) in [(results, "CACHE_TYPE"), (sources, "SOURCE_CACHE")] {
+        let needs_path = matches!(store.kind, CacheType::Disk | CacheType::Hybrid);
+        if needs_path && store.disk_path.is_none() {
+            draft.errors.push(ConfigError::Together(format!(
+                "IMGFORGE_CACHE_DISK_PATH must be set where IMGFORGE_{variable} is disk or hybrid"
+            )));
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use super::errors::{ConfigError, ConfigErrors, Warning};
 use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
 use super::{
-    Config, LogConfig, ServerConfig, assets, cache, delivery, logging, monitoring, server, source,
-    url, vars, workers,
+    Config, LogConfig, ServerConfig, admin, assets, cache, delivery, logging, monitoring, server,
+    source, url, vars, workers,
 };
 
 impl Config {
@@ -187,7 +187,7 @@ fn candidates(var: &Var, env: &dyn Env) -> Vec<Candidate> {
 }
 
 /// Stores the default, then the value, so that a variable may add to its default.
-fn read(var: &Var, env: &dyn Env, draft: &mut Draft) {
+pub(super) fn read(var: &Var, env: &dyn Env, draft: &mut Draft) {
     if let DefaultValue::Text(text) = var.default
         && !text.is_empty()
         && let Err(invalid) = (var.apply)(draft, text)
@@ -265,6 +265,7 @@ fn complete(draft: &mut Draft) {
     workers::complete(draft);
     assets::complete(draft);
     cache::complete(draft);
+    admin::complete(draft);
     logging::complete(draft);
     monitoring::complete(draft);
 }

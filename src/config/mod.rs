@@ -1,6 +1,7 @@
 //! Configuration: one file per section, each a plain struct and the table of its variables.
 //! Rule: `spec/configuration.md`.
 
+pub mod admin;
 pub mod assets;
 pub mod cache;
 pub mod datetime;
@@ -30,9 +31,9 @@ pub use self::errors::{ConfigError, ConfigErrors, Warning};
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig, logging::LogConfig,
-    monitoring::MonitoringConfig, processing::ProcessingConfig, server::ServerConfig,
-    source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
+    admin::AdminConfig, cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig,
+    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
+    server::ServerConfig, source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -57,8 +58,10 @@ pub struct Config {
     pub assets: AssetsConfig,
     /// Response headers.
     pub delivery: DeliveryConfig,
-    /// Result cache.
+    /// Caches.
     pub cache: CacheConfig,
+    /// Admin listener.
+    pub admin: AdminConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
     /// Log format and level.
@@ -86,6 +89,7 @@ pub const SECTIONS: &[Section] = &[
     section("Watermark and fallback image", assets::VARS),
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),
+    section("Administration", admin::VARS),
     section("Metrics", monitoring::VARS),
     section("Logging", logging::VARS),
 ];

@@ -15,13 +15,13 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
-use super::downloads::{Downloads, Failure};
+use super::downloads::{Downloads, Failure, Obtained, Use};
 use super::fetch_count::FetchCount;
 use super::lookup::{Made, Wanted};
 use super::validators;
 use super::workers::{CancelHandle, Workers};
 use super::{Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
-use crate::cache::{Policy, SingleFlight, Store};
+use crate::cache::{Freshness, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
@@ -51,8 +51,6 @@ pub struct Parts {
     pub assets_config: AssetsConfig,
     /// Keeps results.
     pub cache: Store<Arc<Finished>>,
-    /// How long results are kept.
-    pub policy: Policy,
     /// Digest of everything besides the request that decides what a result looks like.
     pub environment: String,
     /// How long a revalidation may take that no client waits for.
@@ -157,8 +155,16 @@ impl ImageService {
             Some(kept) => validators::revalidation(&kept.value.headers),
             None => wanted.conditions.clone(),
         };
+        let purpose = if parsed.options.delivery.bypass_cache {
+            Use::Bypass
+        } else {
+            Use::Request
+        };
         // Before the queue, so that all who wait for a worker share one download.
-        let download = self.parts.downloads.expect(&parsed.source_url, &conditions);
+        let download = self
+            .parts
+            .downloads
+            .expect(&parsed.source_url, &conditions, purpose);
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
         let waited = queued.elapsed().as_secs_f64();
@@ -178,9 +184,13 @@ impl ImageService {
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
             deadline: request.deadline,
         };
-        let (source, fallback_for) = match download.fetch(fetch).await {
-            Ok(Fetched::Image(image)) => (image, None),
-            Ok(Fetched::NotModified(headers)) => return Ok(self.not_modified(wanted, headers)),
+        let (source, freshness, fallback_for) = match download.fetch(fetch).await {
+            Ok(Obtained { fetched, freshness }) => match fetched {
+                Fetched::Image(image) => (image, freshness, None),
+                Fetched::NotModified(headers) => {
+                    return Ok(not_modified(wanted, headers, freshness));
+                }
+            },
             // What was kept is better than what stands in for everything.
             Err(failure) if previous.is_some() => return Err(failure.error),
             Err(Failure {
@@ -195,14 +205,13 @@ impl ImageService {
                         "could not load the image, using the fallback image"
                     );
                     monitoring::error(error.outcome().category);
-                    (image.clone(), Some(error))
+                    (image.clone(), None, Some(error))
                 }
                 _ => return Err(error),
             },
         };
         drop(download);
         let origin_bytes = source.bytes.len() as u64;
-        let freshness = self.freshness(&source.headers);
         let headers = kept_headers(&source.headers, fallback_for.is_some());
         let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;
         let job = Job {
@@ -236,23 +245,6 @@ impl ImageService {
         })
     }
 
-    /// The client's copy is still good, or ours.
-    fn not_modified(&self, wanted: &Wanted, headers: HeaderMap) -> Made {
-        match wanted.confirmed_by(&headers) {
-            Some(answer) => Made {
-                freshness: self
-                    .freshness(&validators::confirmed(answer.source_headers(), &headers)),
-                answer,
-                confirmed: true,
-            },
-            None => Made {
-                answer: Answer::NotModified(headers),
-                freshness: None,
-                confirmed: false,
-            },
-        }
-    }
-
     /// Streams the source as it is, whatever its status.
     async fn stream(
         &self,
@@ -266,7 +258,7 @@ impl ImageService {
             .sources()
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
-                headers: picked(&request.headers, RAW_REQUEST_HEADERS),
+                headers: validators::picked(&request.headers, RAW_REQUEST_HEADERS),
                 max_bytes: 0,
                 deadline: request.deadline,
             })
@@ -287,8 +279,24 @@ impl ImageService {
     }
 }
 
+/// The client's copy is still good, or ours.
+fn not_modified(wanted: &Wanted, headers: HeaderMap, freshness: Option<Freshness>) -> Made {
+    match wanted.confirmed_by(&headers) {
+        Some(answer) => Made {
+            answer,
+            freshness,
+            confirmed: true,
+        },
+        None => Made {
+            answer: Answer::NotModified(headers),
+            freshness: None,
+            confirmed: false,
+        },
+    }
+}
+
 fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
-    picked(
+    validators::picked(
         source,
         if fallback {
             &[CACHE_CONTROL]
@@ -296,16 +304,6 @@ fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
             SOURCE_HEADERS
         },
     )
-}
-
-fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
-    let mut out = HeaderMap::new();
-    for name in names {
-        for value in headers.get_all(name) {
-            out.append(name, value.clone());
-        }
-    }
-    out
 }
 
 fn now_unix() -> i64 {

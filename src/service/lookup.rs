@@ -5,7 +5,6 @@
 //! signature, the expiry, the source and the options have been checked.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::HeaderMap;
 
@@ -14,7 +13,8 @@ use super::image::ImageService;
 use super::{CacheOutcome, CacheStatus, ImageRequest, validators};
 use crate::cache::{CacheKey, Epoch, Freshness, Kept, KeyParts, Lifetime, State, Tags, Turn};
 use crate::error::{Error, Kind};
-use crate::options::ParsedRequest;
+use crate::options::{ClientFeatures, ParsedRequest};
+use crate::url::path;
 
 /// A result that is wanted.
 #[derive(Clone, Debug)]
@@ -179,7 +179,7 @@ impl ImageService {
                     lifetime: Lifetime::new(freshness),
                     tags: Tags {
                         source: wanted.parsed.source_url.as_str().into(),
-                        variant_of: self.variant_of(&wanted.parsed),
+                        variant_of: self.variant_of_request(wanted),
                     },
                 };
                 self.parts.cache.put(wanted.key, kept, epoch);
@@ -200,10 +200,26 @@ impl ImageService {
         }
     }
 
-    /// What the URL of a request is called, whatever the client's headers say.
-    pub(super) fn variant_of(&self, parsed: &ParsedRequest) -> CacheKey {
+    /// What the URL of a request is called, whatever the client's headers say. `parsed` without client hints.
+    pub(super) fn variant_of(parsed: &ParsedRequest) -> CacheKey {
         let options = parsed.options.cache_form();
         CacheKey::of(&[options.as_bytes(), parsed.source_url.as_bytes()])
+    }
+
+    /// The same for a request that may have come with client hints, which are defaults of options.
+    fn variant_of_request(&self, wanted: &Wanted) -> CacheKey {
+        let ImageRequest {
+            target, features, ..
+        } = &wanted.request;
+        let without_hints = || {
+            let path = path::split(target).ok()?.path;
+            let features = ClientFeatures::default();
+            self.parts.parser.parse(&path, &features, i64::MIN).ok()
+        };
+        if features.dpr.is_none() && features.width.is_none() {
+            return Self::variant_of(&wanted.parsed);
+        }
+        Self::variant_of(without_hints().as_ref().unwrap_or(&wanted.parsed))
     }
 
     fn key(&self, request: &ImageRequest, parsed: &ParsedRequest) -> CacheKey {
@@ -266,12 +282,5 @@ impl Wanted {
             sizes: kept.value.sizes,
             fallback_for: None,
         })))
-    }
-}
-
-impl ImageService {
-    /// What a source's headers allow.
-    pub(super) fn freshness(&self, headers: &HeaderMap) -> Option<Freshness> {
-        self.parts.policy.freshness(headers, SystemTime::now())
     }
 }

@@ -6,6 +6,7 @@ pub mod downloads;
 mod fetch_count;
 pub mod image;
 mod lookup;
+pub mod purge;
 mod stored;
 pub mod validators;
 pub mod workers;

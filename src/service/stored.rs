@@ -13,6 +13,7 @@ use super::answer::Finished;
 use crate::cache::Cached;
 use crate::format::ImageFormat;
 use crate::geometry::Size;
+use crate::source::SourceImage;
 
 impl Cached for Arc<Finished> {
     fn weight(&self) -> u64 {
@@ -55,6 +56,30 @@ impl Cached for Arc<Finished> {
             },
             fallback_for: None,
         }))
+    }
+}
+
+impl Cached for SourceImage {
+    fn weight(&self) -> u64 {
+        self.bytes.len() as u64 + weight(&self.headers)
+    }
+
+    fn body(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    fn describe(&self) -> Vec<u8> {
+        let value = json!({"format": self.format.name(), "headers": lines(&self.headers)});
+        value.to_string().into_bytes()
+    }
+
+    fn restore(description: &[u8], body: Bytes) -> Option<Self> {
+        let value: Value = serde_json::from_slice(description).ok()?;
+        Some(Self {
+            bytes: body,
+            format: ImageFormat::from_name(value.get("format")?.as_str()?)?,
+            headers: headers(value.get("headers")?)?,
+        })
     }
 }
 
@@ -122,6 +147,17 @@ mod tests {
             assert_eq!(again.headers, finished.headers);
             assert_eq!(again.sizes, finished.sizes);
         }
+        let source = SourceImage {
+            bytes: Bytes::from_static(b"source"),
+            format: ImageFormat::Gif,
+            headers,
+        };
+        let again = SourceImage::restore(&source.describe(), source.bytes.clone());
+        let again = again.expect("a description of our own");
+        assert_eq!(
+            (again.bytes, again.format, again.headers),
+            (source.bytes, source.format, source.headers)
+        );
         for wrong in ["", "{}", "[]", "{\"format\":\"nothing\"}"] {
             assert!(Arc::<Finished>::restore(wrong.as_bytes(), Bytes::new()).is_none());
         }
