@@ -74,6 +74,7 @@ fn metrics_record(c: &mut Criterion) {
         caches: vec![CacheKind::Memory],
         cache_tiers: Vec::new(),
         schemes: Vec::new(),
+        report_services: Vec::new(),
         workers: 2,
         libvips: String::new(),
     };

@@ -18,6 +18,7 @@ fn operation_call(c: &mut Criterion) {
         vector: Vector::Auto,
         allowed_loaders: decode::OPERATIONS,
         leak_check: false,
+        cache_trace: false,
     })
     .unwrap();
     let pixels = Bytes::from_static(&[100; 64 * 64 * 3]);

@@ -49,6 +49,7 @@ fn pipeline(c: &mut Criterion) {
         vector: Vector::Auto,
         allowed_loaders: decode::OPERATIONS,
         leak_check: false,
+        cache_trace: false,
     })
     .unwrap();
     let mut group = c.benchmark_group("process");

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::config::var::DefaultValue;
 use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
@@ -141,7 +142,8 @@ fn start<E: Error>(
     let (config, warnings) = match Config::load(&env) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            logging::init(&LogConfig::load_leniently(&env));
+            // That syslog is missing as well is the least of the mistakes.
+            let _ = logging::init(&LogConfig::load_leniently(&env));
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -156,7 +158,10 @@ fn start<E: Error>(
             return ExitCode::FAILURE;
         }
     };
-    logging::init(&config.logging);
+    if let Err(error) = logging::init(&config.logging) {
+        logging::critical(&error.to_string());
+        return ExitCode::FAILURE;
+    }
     if let Some(word) = ignored {
         tracing::warn!(word, "unknown command ignored, starting the server");
     }
@@ -164,7 +169,10 @@ fn start<E: Error>(
         tracing::warn!("{warning}");
     }
     match serve(config) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logging::flush(LAST_LINES);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             logging::critical(&chain(&error));
             ExitCode::FAILURE
@@ -277,6 +285,9 @@ fn print(text: &str) -> Result<(), String> {
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
+
+/// How long the last lines may take to reach syslog.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 const COMMANDS: [&str; 7] = ["help", "h", "health", "purge", "version", "config", "docs"];
 

@@ -22,6 +22,8 @@ pub mod ops;
 pub mod options;
 pub mod plan;
 pub mod processing;
+pub mod redact;
+pub mod reporting;
 pub mod server;
 pub mod service;
 pub mod source;

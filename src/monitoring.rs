@@ -19,7 +19,8 @@ use crate::format::ImageFormat;
 use series::Series;
 
 pub use labels::{
-    AuxiliaryKind, CacheFault, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb,
+    AuxiliaryKind, CacheFault, CacheKind, Delivery, FetchOutcome, Reason, ReportService, Route,
+    Scheme, Span, Verb,
 };
 pub use process::PROCESS_METRICS;
 pub use table::{Buckets, METRICS, Metric, MetricKind};
@@ -35,6 +36,8 @@ pub struct Facts {
     pub cache_tiers: Vec<CacheKind>,
     /// Schemes of sources that are on.
     pub schemes: Vec<Scheme>,
+    /// Services that errors are reported to.
+    pub report_services: Vec<ReportService>,
     /// Configured workers.
     pub workers: usize,
     /// Version of the linked libvips.
@@ -63,6 +66,11 @@ pub fn render() -> Option<String> {
     let mut text = series.handle.render();
     process::render(&mut text);
     Some(text)
+}
+
+/// Resident memory of the process in bytes; `None` where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    process::resident_bytes()
 }
 
 /// Moves recorded samples into their buckets; to be called every few seconds, or samples pile up between scrapes.
@@ -238,6 +246,22 @@ pub fn rejected(reason: Reason) {
 /// The address guard refused to dial.
 pub fn ssrf_blocked() {
     with(|s| s.ssrf_blocked.increment(1));
+}
+
+/// A warning or an error was not logged because of a flood.
+pub fn log_line_suppressed() {
+    with(|s| s.log_suppressed.increment(1));
+}
+
+/// A log line did not reach syslog.
+pub fn syslog_line_dropped() {
+    with(|s| s.syslog_dropped.increment(1));
+}
+
+/// What became of an error report.
+pub fn error_report(service: ReportService, delivery: Delivery) {
+    let index = service.index() * Delivery::ALL.len() + delivery.index();
+    with(|s| s.error_reports.record(index, |c| c.increment(1)));
 }
 
 /// Bytes of a response body were handed to the connection.

@@ -2,9 +2,11 @@
 //!
 //! It must not know what a request means; that is [`crate::http`] and [`crate::service`].
 
+mod housekeeping;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use thiserror::Error;
@@ -14,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::{self, CacheKey, Store};
 use crate::config::processing::VectorMode;
-use crate::config::{Config, ProcessingConfig};
+use crate::config::{Config, DebuggingConfig, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::admin::AdminServer;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, Settings, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Redaction, Settings, serve};
 use crate::monitoring::{self, Facts, Scheme};
 use crate::options::Parser;
+use crate::reporting::Reporters;
 use crate::service::Images;
 use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
@@ -31,6 +34,7 @@ use crate::source::Sources;
 use crate::url::signature::Verifier;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
+use housekeeping::Housekeeping;
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -58,11 +62,13 @@ struct Components {
     purges: Arc<dyn Purges>,
     health: HealthProbe,
     facts: Facts,
+    reporters: Reporters,
 }
 
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
 async fn build(config: &Config) -> Result<Components, StartError> {
-    let libvips = start_vips(&config.processing)?;
+    let libvips = start_vips(&config.processing, &config.debugging)?;
+    let reporters = Reporters::start(&config.reporting).map_err(component)?;
     let sources = Sources::new(&config.source).map_err(component)?;
     let downloads = Downloads::new(sources, config.source.download_timeout, &config.cache);
     let assets = Assets::load(&config.assets, &downloads)
@@ -87,6 +93,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         caches: cache.kind().into_iter().chain(source_cache).collect(),
         cache_tiers: cache.tiers().chain(source_tiers).collect(),
         schemes: schemes(config),
+        report_services: reporters.services(),
         workers: workers.count(),
         libvips,
     };
@@ -108,6 +115,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         images: Arc::new(images),
         health: Arc::new(vips_works),
         facts,
+        reporters,
     })
 }
 
@@ -134,7 +142,10 @@ fn schemes(config: &Config) -> Vec<Scheme> {
 }
 
 /// Starts libvips with exactly the loaders of `decode`; gives its version.
-fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
+fn start_vips(
+    config: &ProcessingConfig,
+    debugging: &DebuggingConfig,
+) -> Result<String, StartError> {
     let report = vips::init(&VipsSettings {
         vector: match config.vips_vector {
             VectorMode::Auto => Vector::Auto,
@@ -142,7 +153,8 @@ fn start_vips(config: &ProcessingConfig) -> Result<String, StartError> {
             VectorMode::Off => Vector::Off,
         },
         allowed_loaders: decode::OPERATIONS,
-        leak_check: false,
+        leak_check: debugging.leak_check,
+        cache_trace: debugging.cache_trace,
     })
     .map_err(component)?;
     monitoring::set_vips_probe(|| {
@@ -201,6 +213,17 @@ fn now_unix() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// What libvips still holds once every request has ended.
+fn log_leaks() {
+    let (objects, memory) = (vips::live_objects(), vips::memory());
+    tracing::info!(
+        objects,
+        allocations = memory.allocs,
+        bytes = memory.current,
+        "libvips objects that were not freed"
+    );
+}
+
 /// Starts servers.
 #[derive(Debug)]
 pub struct Server;
@@ -222,6 +245,12 @@ impl Server {
             delivery: config.delivery.clone(),
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
+            redaction: Redaction {
+                signatures_are_checked: !config.url.keys.is_empty(),
+                hide_from_log: config.logging.redact_signature,
+                arguments_separator: config.url.arguments_separator.clone(),
+            },
+            reporters: components.reporters.clone(),
         };
         let app = Arc::new(App::new(&settings, components.images, components.health));
         let stop = CancellationToken::new();
@@ -238,6 +267,9 @@ impl Server {
             _admin: admin,
             stop,
             task,
+            reporters: components.reporters,
+            leak_check: config.debugging.leak_check,
+            _housekeeping: Housekeeping::start(&config.debugging),
         })
     }
 }
@@ -255,6 +287,9 @@ pub struct Running {
     _admin: Option<AdminServer>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    reporters: Reporters,
+    leak_check: bool,
+    _housekeeping: Housekeeping,
 }
 
 impl Running {
@@ -264,6 +299,10 @@ impl Running {
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
+        }
+        self.reporters.stop(LAST_REPORTS).await;
+        if self.leak_check {
+            log_leaks();
         }
     }
 
@@ -295,6 +334,9 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     running.stop().await;
     Ok(())
 }
+
+/// How long reports may take after the last request: imgproxy's time.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 fn start_metrics(config: &Config, facts: &Facts) -> Result<Option<MetricsServer>, StartError> {
     let Some(listener) = metrics::bind(&config.monitoring, &config.server.bind)? else {

@@ -24,6 +24,7 @@ const MODULES: &[(&str, u8)] = &[
     ("color", 0),
     ("error", 0),
     ("monitoring", 0),
+    ("redact", 0),
     // Lists of things of one kind.
     ("ops", 1),
     ("decode", 1),
@@ -33,6 +34,8 @@ const MODULES: &[(&str, u8)] = &[
     ("cache", 1),
     // What a URL says, what follows from it, what is done about it.
     ("options", 2),
+    // On the client side of TLS with `source`.
+    ("reporting", 2),
     ("plan", 3),
     ("processing", 4),
     ("service", 5),

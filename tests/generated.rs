@@ -76,6 +76,7 @@ fn processed(example: &str) -> Processed {
         vector: Vector::Auto,
         allowed_loaders: decode::OPERATIONS,
         leak_check: false,
+        cache_trace: false,
     })
     .unwrap();
     let config = Config::from_pairs(&[]).unwrap();

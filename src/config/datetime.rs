@@ -9,6 +9,15 @@ pub fn parse(text: &str) -> Result<SystemTime, Invalid> {
     scan(text).ok_or_else(|| Invalid::parse("not a date-time such as 2026-01-31T23:59:59Z"))
 }
 
+/// `2026-01-31T23:59:59Z`: whole seconds in UTC.
+pub fn rfc3339(time: SystemTime) -> String {
+    let time = civil(time);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        time.year, time.month, time.day, time.hour, time.minute, time.second
+    )
+}
+
 /// The date and time of day of `time` in UTC; times before 1970 come out as 1970.
 pub fn civil(time: SystemTime) -> Civil {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::errors::{ConfigError, Warning};
-use super::logging::LogFormat;
+use super::logging::{LogFormat, Threshold};
 use super::{AssetSource, Config};
 
 /// A half-read configuration. The variables write into it one by one; the sections then complete it.
@@ -31,6 +31,8 @@ pub(super) struct Draft {
     pub(super) lambda: bool,
     /// `LOG_FORMAT`.
     pub(super) log_format: Option<LogFormat>,
+    /// `SYSLOG_LEVEL`.
+    pub(super) syslog_threshold: Option<Threshold>,
     /// `FAIL_ON_DEPRECATION`.
     pub(super) fail_on_deprecation: bool,
     /// `PRESETS` before it is split.

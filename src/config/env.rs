@@ -122,6 +122,15 @@ impl Env for Layered<'_> {
     }
 }
 
+/// The name of this machine; `localhost` where the system does not say.
+pub fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
 fn local_file_path(env: &dyn Env) -> Option<String> {
     LOCAL_FILE
         .scope

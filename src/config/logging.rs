@@ -1,13 +1,14 @@
-//! Log format and level.
+//! Log format and level, what is left out of lines, syslog.
 
 use std::io::IsTerminal;
 
 use tracing::Level;
 
 use super::draft::Draft;
-use super::types::format::BOOL;
-use super::types::{boolean, choice};
-use super::var::{Invalid, Var};
+use super::errors::ConfigError;
+use super::types::format::{BOOL, INT, STRING};
+use super::types::{boolean, choice, non_negative};
+use super::var::{Invalid, Scope, Var};
 
 /// Shape of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,42 @@ pub struct LogConfig {
     pub level: Level,
     /// Levels of single modules, from the filter form of `LOG_LEVEL`.
     pub modules: Vec<(String, Level)>,
+    /// `IMGFORGE_LOG_BURST`: warnings and errors of one kind that are written in a second; 0 is unlimited.
+    pub burst: u32,
+    /// `IMGFORGE_LOG_REDACT_SIGNATURE`.
+    pub redact_signature: bool,
+    /// The copy for a syslog daemon.
+    pub syslog: SyslogConfig,
+}
+
+/// Where lines go beside standard output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyslogConfig {
+    /// `SYSLOG_ENABLE`.
+    pub enabled: bool,
+    /// `SYSLOG_LEVEL`; the level of the log where it is not set.
+    pub threshold: Threshold,
+    /// `SYSLOG_NETWORK`: `udp`, `tcp`, with `4` or `6` behind, `unix`, `unixgram`; empty is the local daemon.
+    pub network: String,
+    /// `SYSLOG_ADDRESS`: `host:port` or a path.
+    pub address: String,
+    /// `SYSLOG_TAG`.
+    pub tag: String,
+}
+
+/// The least severe level of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threshold {
+    /// From this level on.
+    Level(Level),
+    /// Only what ends the program.
+    Critical,
+}
+
+impl Default for Threshold {
+    fn default() -> Self {
+        Self::Level(Level::INFO)
+    }
 }
 
 impl Default for LogConfig {
@@ -40,6 +77,9 @@ impl Default for LogConfig {
             format: LogFormat::default(),
             level: Level::INFO,
             modules: Vec::new(),
+            burst: 0,
+            redact_signature: true,
+            syslog: SyslogConfig::default(),
         }
     }
 }
@@ -70,6 +110,74 @@ pub(super) const VARS: &[Var] = &[
         },
     ),
     Var::new(
+        "LOG_BURST",
+        "100",
+        INT,
+        "How many warnings and errors of one kind are written in a second, and ten times as many of all kinds together. \
+         What is beyond is counted in `imgforge_log_lines_suppressed_total` and summed up in one line. 0 writes all.",
+        |d, v| non_negative(v).map(|n| d.config.logging.burst = n),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "LOG_REDACT_SIGNATURE",
+        "true",
+        BOOL,
+        "Write `***` instead of the signature of a URL where signatures are checked. Passwords in source URLs, signatures \
+         of presigned URLs, tokens and keys are never written.",
+        |d, v| boolean(v).map(|b| d.config.logging.redact_signature = b),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "SYSLOG_ENABLE",
+        "false",
+        BOOL,
+        "Send log lines to a syslog daemon as well. It has to be there when the server starts, but for UDP.",
+        |d, v| boolean(v).map(|b| d.config.logging.syslog.enabled = b),
+    ),
+    Var::new(
+        "SYSLOG_LEVEL",
+        "",
+        "debug|info|warn|error|crit",
+        "Least severe level that is sent to syslog; `warning` is `warn`.",
+        |d, v| choice(v, THRESHOLDS).map(|t| d.syslog_threshold = Some(t)),
+    )
+    .computed("the log level", |c| {
+        let threshold = c.logging.syslog.threshold;
+        let name = THRESHOLDS.iter().find(|(_, t)| *t == threshold);
+        name.map_or_else(String::new, |(name, _)| (*name).to_owned())
+    }),
+    Var::new(
+        "SYSLOG_NETWORK",
+        "",
+        STRING,
+        "How the daemon is reached: `udp`, `udp4`, `udp6`, `tcp`, `tcp4`, `tcp6`, `unix`, `unixgram`. Not set, it is the \
+         local one at `/dev/log`, `/var/run/syslog` or `/var/run/log`.",
+        |d, v| {
+            d.config.logging.syslog.network = v.to_owned();
+            Ok(())
+        },
+    ),
+    Var::new(
+        "SYSLOG_ADDRESS",
+        "",
+        STRING,
+        "Where the daemon is: `host:port`, or the path of its socket. Required with `SYSLOG_NETWORK`.",
+        |d, v| {
+            d.config.logging.syslog.address = v.to_owned();
+            Ok(())
+        },
+    ),
+    Var::new(
+        "SYSLOG_TAG",
+        "imgproxy",
+        STRING,
+        "Name of the program in syslog.",
+        |d, v| {
+            d.config.logging.syslog.tag = v.to_owned();
+            Ok(())
+        },
+    ),
+    Var::new(
         "FAIL_ON_DEPRECATION",
         "false",
         BOOL,
@@ -78,15 +186,26 @@ pub(super) const VARS: &[Var] = &[
     ),
 ];
 
-/// The default format.
+/// The default format, and what belongs together for syslog.
 pub(super) fn complete(draft: &mut Draft) {
-    draft.config.logging.format = draft.log_format.unwrap_or_else(|| {
+    let logging = &mut draft.config.logging;
+    logging.format = draft.log_format.unwrap_or_else(|| {
         if std::io::stdout().is_terminal() {
             LogFormat::Pretty
         } else {
             LogFormat::Structured
         }
     });
+    let syslog = &mut logging.syslog;
+    syslog.threshold = draft
+        .syslog_threshold
+        .unwrap_or(Threshold::Level(logging.level));
+    if syslog.enabled && !syslog.network.is_empty() && syslog.address.is_empty() {
+        draft.errors.push(ConfigError::Together(
+            "syslog address is required if syslog network is set, set IMGPROXY_SYSLOG_ADDRESS"
+                .to_owned(),
+        ));
+    }
 }
 
 /// A level, or a comma-separated filter in which every part but one names a module.
@@ -121,6 +240,15 @@ const LEVELS: &[(&str, Level)] = &[
     ("warn", Level::WARN),
     ("warning", Level::WARN),
     ("error", Level::ERROR),
+];
+
+const THRESHOLDS: &[(&str, Threshold)] = &[
+    ("debug", Threshold::Level(Level::DEBUG)),
+    ("info", Threshold::Level(Level::INFO)),
+    ("warn", Threshold::Level(Level::WARN)),
+    ("warning", Threshold::Level(Level::WARN)),
+    ("error", Threshold::Level(Level::ERROR)),
+    ("crit", Threshold::Critical),
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod assets;
 pub mod cache;
 pub mod datetime;
+pub mod debugging;
 pub mod delivery;
 mod dotenv;
 mod draft;
@@ -18,6 +19,7 @@ pub mod monitoring;
 mod names;
 mod networks;
 pub mod processing;
+pub mod reporting;
 pub mod server;
 pub mod source;
 mod types;
@@ -31,9 +33,10 @@ pub use self::errors::{ConfigError, ConfigErrors, Warning};
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    admin::AdminConfig, cache::CacheConfig, delivery::DeliveryConfig, limits::LimitsConfig,
-    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
-    server::ServerConfig, source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
+    admin::AdminConfig, cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig,
+    limits::LimitsConfig, logging::LogConfig, monitoring::MonitoringConfig,
+    processing::ProcessingConfig, reporting::ReportingConfig, server::ServerConfig,
+    source::SourceConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -64,8 +67,12 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
-    /// Log format and level.
+    /// Log format and level, syslog.
     pub logging: LogConfig,
+    /// Memory that goes back to the system, debugging of libvips.
+    pub debugging: DebuggingConfig,
+    /// Error reporting.
+    pub reporting: ReportingConfig,
 }
 
 /// The variables of one section, for documentation.
@@ -92,6 +99,8 @@ pub const SECTIONS: &[Section] = &[
     section("Administration", admin::VARS),
     section("Metrics", monitoring::VARS),
     section("Logging", logging::VARS),
+    section("Error reporting", reporting::VARS),
+    section("Memory and debugging", debugging::VARS),
 ];
 
 /// Every variable.

@@ -1,7 +1,7 @@
 //! `docs/errors.md`, from the table of [`crate::error`].
 
 use super::page::Page;
-use crate::error::Kind;
+use crate::error::{Kind, Reported};
 
 /// Every status and public text.
 pub(super) fn page() -> String {
@@ -11,8 +11,14 @@ pub(super) fn page() -> String {
          details, with the request ID that the response carries in `X-Request-ID`. \
          `IMGPROXY_DEVELOPMENT_ERRORS_MODE` puts the details into the response.",
     );
-    page.row(&["Status", "Body", "When", "`errors_total` category"]);
-    page.rule(4);
+    page.row(&[
+        "Status",
+        "Body",
+        "When",
+        "`errors_total` category",
+        "Reported",
+    ]);
+    page.rule(5);
     for kind in Kind::ALL {
         let outcome = kind.outcome();
         let status = match kind {
@@ -24,8 +30,17 @@ pub(super) fn page() -> String {
             message => format!("`{message}`"),
         };
         let category = format!("`{}`", outcome.category.label());
-        page.row(&[&status, &body, situation(kind), &category]);
+        let reported = match kind.reported() {
+            Reported::Always => "yes",
+            Reported::Download => "as a downloading error",
+            Reported::Never => "no",
+        };
+        page.row(&[&status, &body, situation(kind), &category, reported]);
     }
+    page.text(
+        "[Error reporting](error-reporting.md) hears of the rows that say so; downloading errors follow \
+         `IMGPROXY_REPORT_DOWNLOADING_ERRORS`.",
+    );
     page.finish()
 }
 
@@ -80,5 +95,6 @@ mod tests {
         let page = page();
         assert_eq!(page.matches("\n| ").count(), Kind::ALL.len() + 1);
         assert!(page.contains("| 429 | `Too many requests` |"), "{page}");
+        assert!(page.contains("| `unexpected` | yes |"), "{page}");
     }
 }

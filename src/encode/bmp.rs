@@ -13,6 +13,7 @@ use crate::vips::{self, Image};
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Bmp,
     operation: None,
+    probe: None,
     save,
 };
 

@@ -10,6 +10,7 @@ use crate::vips::{self, Image, Value, calls};
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Gif,
     operation: Some(OPERATION),
+    probe: None,
     save,
 };
 

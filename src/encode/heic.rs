@@ -10,6 +10,10 @@ use crate::vips::{self, Image, Value, calls};
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Heic,
     operation: Some(OPERATION),
+    probe: Some(&[
+        ("compression", Value::Str("hevc")),
+        ("effort", Value::Int(0)),
+    ]),
     save,
 };
 

@@ -12,6 +12,7 @@ use crate::vips::{self, Image, Value, calls};
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Ico,
     operation: Some(PNG),
+    probe: None,
     save,
 };
 

@@ -10,6 +10,7 @@ use crate::vips::{self, Image, Value, calls};
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Jxl,
     operation: Some(OPERATION),
+    probe: Some(&[("effort", Value::Int(3))]),
     save,
 };
 

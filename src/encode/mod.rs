@@ -12,11 +12,13 @@ pub mod png;
 pub mod tiff;
 pub mod webp;
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::config::ProcessingConfig;
 use crate::format::ImageFormat;
-use crate::vips::{self, BandFormat, Image, Interpretation, calls};
+use crate::vips::{self, BandFormat, Image, Interpretation, Value, calls};
 
 pub use options::OutputOptions;
 
@@ -36,13 +38,20 @@ pub struct Saver {
     pub format: ImageFormat,
     /// libvips operation that it needs.
     pub operation: Option<&'static str>,
+    /// Arguments with which the operation is tried once, where having it does not mean that it works: an encoder that was
+    /// left out, or that another library loads as a module.
+    pub probe: Option<&'static [(&'static str, Value<'static>)]>,
     /// Evaluates the image and encodes it.
     pub save: fn(&Image, &SaveOptions<'_>) -> Result<Bytes, vips::Error>,
 }
 
 impl Saver {
     fn is_available(&self) -> bool {
-        self.operation.is_none_or(vips::has_operation)
+        let Some(operation) = self.operation else {
+            return true;
+        };
+        let works = |arguments| vips::probe_save(operation, arguments).is_ok();
+        vips::has_operation(operation) && self.probe.is_none_or(works)
     }
 }
 
@@ -62,14 +71,26 @@ pub const SAVERS: &[Saver] = &[
 
 /// The saver of a format, if this build has it.
 pub fn saver(format: ImageFormat) -> Option<&'static Saver> {
-    SAVERS
-        .iter()
-        .find(|s| s.format == format && s.is_available())
+    let row = SAVERS.iter().find(|s| s.format == format);
+    row.filter(|_| available().contains(&format))
 }
 
 /// The formats that this build can write.
 pub fn savable() -> impl Iterator<Item = ImageFormat> {
-    SAVERS.iter().filter(|s| s.is_available()).map(|s| s.format)
+    available().iter().copied()
+}
+
+/// The formats whose savers work: none before libvips is ready. They are tried once, by whoever asks first, which is the
+/// start of the server.
+fn available() -> &'static [ImageFormat] {
+    static AVAILABLE: OnceLock<Vec<ImageFormat>> = OnceLock::new();
+    if !vips::is_ready() {
+        return &[];
+    }
+    AVAILABLE.get_or_init(|| {
+        let rows = SAVERS.iter().filter(|s| s.is_available());
+        rows.map(|s| s.format).collect()
+    })
 }
 
 /// Bits per palette entry that the source had, or 0 where it had no palette.
@@ -95,4 +116,32 @@ fn to_rgb(image: &Image) -> Result<Image, vips::Error> {
         rgb = calls::cast(&rgb, BandFormat::Uchar)?;
     }
     Ok(rgb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vips::{Vector, VipsSettings};
+
+    #[test]
+    fn a_saver_that_fails_is_not_offered() {
+        let settings = VipsSettings {
+            vector: Vector::Auto,
+            allowed_loaders: crate::decode::OPERATIONS,
+            leak_check: true,
+            cache_trace: false,
+        };
+        vips::init(&settings).unwrap();
+        let row = |probe| Saver {
+            format: ImageFormat::Jpeg,
+            operation: Some("jpegsave_target"),
+            probe,
+            save: |_, _| Ok(Bytes::new()),
+        };
+        assert!(row(None).is_available());
+        assert!(row(Some(&[("Q", Value::Int(50))])).is_available());
+        assert!(!row(Some(&[("Q", Value::Int(500))])).is_available());
+        assert!(savable().any(|format| format == ImageFormat::Png));
+        assert!(saver(ImageFormat::Svg).is_none());
+    }
 }

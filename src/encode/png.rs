@@ -11,6 +11,7 @@ use crate::vips::{self, Image, Value, calls};
 pub const SAVER: Saver = Saver {
     format: ImageFormat::Png,
     operation: Some(OPERATION),
+    probe: None,
     save,
 };
 

@@ -19,10 +19,11 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::linger::linger;
 use super::target::{Scanner, Swap};
 
 /// Body of every response.
@@ -102,23 +103,6 @@ pub(super) async fn run<S, H, F>(
     }
 }
 
-/// Reads on for a moment after the last response, because closing a socket with unread bytes resets it and the peer may
-/// lose the response.
-async fn linger(mut stream: impl AsyncRead + Unpin) {
-    let drain = async {
-        let mut scratch = [0; 8192];
-        let mut left = MAX_LINGER_BYTES;
-        while let Ok(read @ 1..) = stream.read(&mut scratch).await {
-            left = left.saturating_sub(read);
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // Running out of time is as good an end as any.
-    let _ = tokio::time::timeout(LINGER_TIME, drain).await;
-}
-
 /// The state that socket, service and timer of one connection share.
 pub(super) struct Exchange {
     timeouts: Timeouts,
@@ -149,6 +133,7 @@ struct State {
     unread: bool,
     reader: Option<Waker>,
     finish: Option<Box<dyn Send>>,
+    unless_sent: Option<Box<dyn FnOnce() + Send>>,
     scanner: Scanner,
 }
 
@@ -169,6 +154,7 @@ impl Exchange {
                 unread: true,
                 reader: None,
                 finish: None,
+                unless_sent: None,
                 scanner: Scanner::new(),
             }),
         }
@@ -194,6 +180,11 @@ impl Exchange {
     /// Keeps a value until the response has been handed to the kernel or the connection is gone.
     pub(super) fn hold(&self, finish: impl Send + 'static) {
         self.lock().finish = Some(Box::new(finish));
+    }
+
+    /// What is to be done if the connection ends before the response has been handed to the kernel.
+    pub(super) fn unless_sent(&self, then: impl FnOnce() + Send + 'static) {
+        self.lock().unless_sent = Some(Box::new(then));
     }
 
     /// The bytes of the current target that the parser was not shown.
@@ -266,6 +257,7 @@ impl Exchange {
         }
         state.phase = Phase::Idle;
         state.deadline = Some(Instant::now() + self.timeouts.idle);
+        state.unless_sent = None;
         let (finish, reader) = (state.finish.take(), state.reader.take());
         drop(state);
         drop(finish);
@@ -276,6 +268,14 @@ impl Exchange {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(then) = self.unless_sent.take() {
+            then();
+        }
     }
 }
 
@@ -380,7 +380,3 @@ const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
 const MAX_HEADER_LINES: usize = 8192;
 /// How long an incomplete request may delay a graceful stop.
 const STOP_READ_TIME: Duration = Duration::from_secs(5);
-/// How long unread bytes are awaited after the last response.
-const LINGER_TIME: Duration = Duration::from_millis(500);
-/// How many of them are read.
-const MAX_LINGER_BYTES: usize = 4 << 20;

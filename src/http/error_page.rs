@@ -6,10 +6,11 @@ use std::error::Error as _;
 use std::fmt::Write;
 
 use crate::error::Error;
+use crate::redact;
 
 /// The full message, then the chain of causes.
 pub(super) fn text(error: &Error) -> String {
-    let mut text = error.detail().to_owned();
+    let mut text = redact::text(error.detail()).into_owned();
     for cause in causes(error) {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n\ncaused by: {cause}");
@@ -30,7 +31,7 @@ pub(super) fn html(error: &Error, request_id: &str) -> String {
          <dt>Revision</dt><dd>{revision}</dd>\n</dl>\n",
         status = outcome.status,
         message = escape(outcome.message),
-        detail = escape(error.detail()),
+        detail = escape(&redact::text(error.detail())),
         kind = escape(&format!("{:?}", error.kind())),
         id = escape(request_id),
         version = env!("CARGO_PKG_VERSION"),
@@ -47,7 +48,7 @@ fn causes(error: &Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
-        causes.push(cause.to_string());
+        causes.push(redact::text(&cause.to_string()).into_owned());
         next = cause.source();
     }
     causes

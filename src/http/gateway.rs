@@ -25,6 +25,7 @@ use tokio::time::timeout_at;
 use super::client::Client;
 use super::connection::{Exchange, ResponseBody};
 use super::endpoint::Endpoint;
+use super::report::Reported;
 use super::request::{Facts, RequestContext, request_id};
 use super::response::header_value;
 use super::target::{Swap, restore};
@@ -36,7 +37,7 @@ type Response = http::Response<ResponseBody>;
 
 /// Answers one request with the given routes.
 pub(super) async fn answer<R>(
-    app: &App,
+    app: &Arc<App>,
     routes: &R,
     peer: Option<IpAddr>,
     request: Request<Incoming>,
@@ -69,15 +70,21 @@ where
         let context = RequestContext::new(Facts {
             id: request_id(&head.headers),
             client: Client::new(&head.headers, peer, &app.proxies),
-            target,
+            target: app.redaction.logged(&app.routes, endpoint, target),
             raw_path,
             method: head.method.clone(),
             endpoint,
             started,
             closed: exchange.closed(),
         });
+        let kept =
+            (endpoint == Endpoint::Image && app.reporters.wants_io()).then(|| head.headers.clone());
         let mut response = route(routes, Request::from_parts(head, Empty::new()), &context).await;
         common_headers(response.headers_mut(), app, &context);
+        if endpoint == Endpoint::Image {
+            let (app, status) = (Arc::clone(app), response.status().as_u16());
+            exchange.unless_sent(move || unsent(&app, &context, status, kept.as_ref()));
+        }
         response
     };
     if !complete {
@@ -149,6 +156,22 @@ fn common_headers(headers: &mut HeaderMap, app: &App, context: &RequestContext) 
     );
     let policy = HeaderName::from_static("content-security-policy");
     headers.insert(policy, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+}
+
+/// The connection ended before the response did.
+fn unsent(app: &App, context: &RequestContext, status: u16, headers: Option<&HeaderMap>) {
+    log::unsent(context, status);
+    if let Some(headers) = headers {
+        let reported = Reported {
+            app,
+            context,
+            headers,
+            noted: None,
+        };
+        let mut report = reported.report(&Error::new(Kind::Internal, log::UNSENT));
+        report.class = "ResponseWrite".to_owned();
+        app.reporters.send(report);
+    }
 }
 
 /// What hyper lets pass although it is malformed.

@@ -11,11 +11,12 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use subtle::ConstantTimeEq;
 use warp::reply::Response;
 
+use super::report::Reported;
 use super::request::{RequestContext, client_features};
 use super::{App, log};
 use crate::error::{Error, Kind};
 use crate::monitoring::{self, InProgress, Reason, Span};
-use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse};
+use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Noted};
 
 /// Answers one image request.
 pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: HeaderMap) -> Response {
@@ -24,21 +25,48 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
         context: &context,
         recorded: false,
     };
+    // Kept only where somebody may want to know.
+    let reported = app
+        .reporters
+        .is_on()
+        .then(|| (headers.clone(), Noted::default()));
+    let report = |error: &Error| {
+        if let Some((headers, noted)) = &reported {
+            let (app, context, noted) = (&*app, &context, Some(noted));
+            Reported {
+                app,
+                context,
+                headers,
+                noted,
+            }
+            .error(error);
+        }
+    };
     let accepts_html = headers
         .get_all(ACCEPT)
         .iter()
         .any(|line| String::from_utf8_lossy(line.as_bytes()).contains("text/html"));
     let answer = match authorize(&headers, &app.secret) {
-        Ok(()) => run(&app, &context, headers).await,
+        Ok(()) => {
+            let noted = reported.as_ref().map(|(_, noted)| Noted::clone(noted));
+            run(&app, &context, headers, noted).await
+        }
         Err(error) => Err(error),
     };
     let response = match answer {
         Ok(answer) => {
             outcome.succeeded(&answer);
+            // Of requests that share an answer, the one that did the work reports.
+            if let Some(error) = &answer.fallback_for
+                && answer.cache_status.map(|status| status.outcome) != Some(CacheOutcome::Collapsed)
+            {
+                report(error);
+            }
             app.writer.image(answer, SystemTime::now())
         }
         Err(error) => {
             outcome.failed(&error);
+            report(&error);
             app.writer.error(&error, accepts_html, &context.id)
         }
     };
@@ -50,6 +78,7 @@ async fn run(
     app: &App,
     context: &RequestContext,
     headers: HeaderMap,
+    noted: Option<Noted>,
 ) -> Result<ImageResponse, Error> {
     let features = client_features(&headers, app.negotiation, app.client_hints);
     let deadline = tokio::time::Instant::from_std(context.started) + app.timeout;
@@ -58,6 +87,7 @@ async fn run(
         headers,
         features,
         client: context.client.address,
+        noted,
         deadline: Some(deadline),
     };
     let work = AssertUnwindSafe(async { app.images.handle(request).await }).catch_unwind();

@@ -1,6 +1,7 @@
 //! The two log lines of a request. Rule: `spec/http.md` section 11 and `spec/monitoring.md` A4.
 //!
-//! The message carries the target as received, as imgproxy's does, because operators search for it.
+//! The message carries the target as received, as imgproxy's does, because operators search for it; only secrets are
+//! taken out.
 
 use super::request::RequestContext;
 use crate::error::Error;
@@ -42,19 +43,42 @@ pub(super) fn failed(context: &RequestContext, error: &Error) {
         client_ip,
         target,
     } = fields(context);
+    let error_docs_url = error.kind().docs_url();
     if status >= 500 {
         let stack = super::error_page::text(error);
         tracing::error!(
-            request_id = id, method, status, client_ip, error = %error.detail(), stack,
+            request_id = id, method, status, client_ip, error = %error.detail(), error_docs_url, stack,
             "Completed in {elapsed:?} {target}"
         );
     } else {
         tracing::warn!(
-            request_id = id, method, status, client_ip, error = %error.detail(),
+            request_id = id, method, status, client_ip, error = %error.detail(), error_docs_url,
             "Completed in {elapsed:?} {target}"
         );
     }
 }
+
+/// The client did not take the whole response.
+pub(super) fn unsent(context: &RequestContext, status: u16) {
+    let elapsed = context.started.elapsed();
+    let RequestContextFields {
+        id,
+        method,
+        client_ip,
+        target,
+    } = fields(context);
+    tracing::error!(
+        request_id = id,
+        method,
+        status,
+        client_ip,
+        error = UNSENT,
+        "Completed in {elapsed:?} {target}"
+    );
+}
+
+/// imgproxy's words.
+pub(super) const UNSENT: &str = "Failed to write response";
 
 struct RequestContextFields<'a> {
     id: &'a str,

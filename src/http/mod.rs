@@ -14,10 +14,13 @@ mod endpoint;
 mod error_page;
 mod gateway;
 mod image;
+mod linger;
 mod listener;
 mod log;
 pub mod metrics;
 mod pages;
+mod redaction;
+mod report;
 mod request;
 mod response;
 pub mod serve;
@@ -36,6 +39,7 @@ use warp::{Filter, Rejection};
 use crate::config::processing::Negotiation;
 use crate::config::server::TrustedProxies;
 use crate::config::{DeliveryConfig, ServerConfig};
+use crate::reporting::Reporters;
 use crate::service::Images;
 use endpoint::{Endpoint, RouteTable};
 use request::RequestContext;
@@ -43,6 +47,7 @@ use response::{Writer, header_value, plain};
 
 pub use listener::{BindError, Listener};
 pub use pages::HealthProbe;
+pub use redaction::Redaction;
 
 /// Everything that routes need.
 pub struct App {
@@ -54,6 +59,8 @@ pub struct App {
     client_hints: bool,
     timeout: Duration,
     proxies: TrustedProxies,
+    redaction: Redaction,
+    reporters: Reporters,
     secret: String,
     server_name: HeaderValue,
 }
@@ -77,6 +84,10 @@ pub struct Settings {
     pub negotiation: Negotiation,
     /// `ENABLE_CLIENT_HINTS`.
     pub client_hints: bool,
+    /// What is kept out of log lines and reports.
+    pub redaction: Redaction,
+    /// Where errors are reported.
+    pub reporters: Reporters,
 }
 
 impl App {
@@ -95,6 +106,8 @@ impl App {
             client_hints: settings.client_hints,
             timeout: server.timeout,
             proxies: server.trusted_proxies.clone(),
+            redaction: settings.redaction.clone(),
+            reporters: settings.reporters.clone(),
             secret: server.secret.clone(),
             server_name: header_value(&server.server_name),
         }

@@ -26,7 +26,7 @@ pub(super) struct Facts {
     pub(super) client: Client,
     /// Request method.
     pub(super) method: Method,
-    /// Target as received, for the log.
+    /// Target as received, without secrets, for the log.
     pub(super) target: String,
     /// Path part of the target, undecoded.
     pub(super) raw_path: String,

@@ -22,6 +22,7 @@ use super::request::vary;
 use super::{Settings, cache_status, caching, disposition, error_page};
 use crate::config::DeliveryConfig;
 use crate::error::{Error, Kind};
+use crate::redact;
 use crate::service::{Body, ImageResponse, ReplyKind, Sizes, validators};
 
 /// Headers that a raw response relays from the source.
@@ -199,7 +200,8 @@ impl Writer {
 
     fn canonical(&self, headers: &mut HeaderMap, url: &str) {
         let is_web = url.starts_with("http://") || url.starts_with("https://");
-        if self.delivery.set_canonical_header && is_web {
+        // With a password or a signature in it, the URL is nobody else's to know.
+        if self.delivery.set_canonical_header && is_web && !redact::has_secret(url) {
             headers.insert(LINK, header_value(&format!("<{url}>; rel=\"canonical\"")));
         }
     }

@@ -87,7 +87,7 @@ async fn accept(
                 Connection::Tcp(_, peer) => Some(*peer),
                 Connection::Unix(_) => None,
             };
-            let (app, service) = (&*app, &service);
+            let (app, service) = (&app, &service);
             let handler =
                 move |request, exchange| gateway::answer(app, service, peer, request, exchange);
             match connection {

@@ -160,6 +160,32 @@ label! {
 }
 
 label! {
+    /// `service` of `imgforge_error_reports_total`.
+    ReportService {
+        /// Sentry.
+        Sentry => "sentry",
+        /// Honeybadger.
+        Honeybadger => "honeybadger",
+        /// Bugsnag.
+        Bugsnag => "bugsnag",
+        /// Airbrake.
+        Airbrake => "airbrake",
+    }
+}
+
+label! {
+    /// `outcome` of `imgforge_error_reports_total`.
+    Delivery {
+        /// The service took it.
+        Sent => "sent",
+        /// The service refused it or did not answer in time.
+        Failed => "failed",
+        /// It was not sent: too many wait, or the service asked for a pause.
+        Dropped => "dropped",
+    }
+}
+
+label! {
     /// `scheme` of the source metrics.
     Scheme {
         /// Plain HTTP.
@@ -290,6 +316,20 @@ pub(super) fn auxiliary_labels(index: usize) -> Vec<Label> {
 /// The one operation there is; putting a watermark on is a part of it.
 pub(super) fn operation_labels() -> Vec<Label> {
     vec![Label::new("operation", "process")]
+}
+
+pub(super) fn report_labels(index: usize) -> Vec<Label> {
+    let outcomes = Delivery::ALL.len();
+    let service = ReportService::ALL
+        .get(index / outcomes)
+        .map_or("", |s| s.label());
+    let outcome = Delivery::ALL
+        .get(index % outcomes)
+        .map_or("", |d| d.label());
+    vec![
+        Label::new("service", service),
+        Label::new("outcome", outcome),
+    ]
 }
 
 pub(super) fn source_fetch_labels(index: usize) -> Vec<Label> {

@@ -68,6 +68,13 @@ pub(super) fn render(out: &mut String) {
     }
 }
 
+/// Resident memory, from the second number of proc(5) `statm`.
+pub(super) fn resident_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
 struct Stat {
     cpu_seconds: f64,
     virtual_size: f64,

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::labels::{self, CacheFault, CacheKind, FetchOutcome, Reason, Route, Scheme, Span, Verb};
+use super::labels::{
+    self, CacheFault, CacheKind, Delivery, FetchOutcome, Reason, ReportService, Route, Scheme,
+    Span, Verb,
+};
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
     AUXILIARY, CACHE_PROBES, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
@@ -42,6 +45,9 @@ pub(super) struct Series {
     pub(super) shared_downloads: Counter,
     pub(super) rejected: Handles<Counter>,
     pub(super) ssrf_blocked: Counter,
+    pub(super) log_suppressed: Counter,
+    pub(super) syslog_dropped: Counter,
+    pub(super) error_reports: Handles<Counter>,
     pub(super) cache_entries: Handles<Gauge>,
     pub(super) cache_bytes: Handles<Gauge>,
     pub(super) cache_evictions: Handles<Counter>,
@@ -171,6 +177,18 @@ impl Series {
                 .counters(&table::REJECTED, Reason::ALL.len(), labels::reason_labels)
                 .create(0..Reason::ALL.len()),
             ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
+            log_suppressed: registry.counter(&table::LOG_SUPPRESSED, Vec::new()),
+            syslog_dropped: registry.counter(&table::SYSLOG_DROPPED, Vec::new()),
+            error_reports: registry
+                .counters(
+                    &table::ERROR_REPORTS,
+                    ReportService::ALL.len() * Delivery::ALL.len(),
+                    labels::report_labels,
+                )
+                .create(facts.report_services.iter().flat_map(|service| {
+                    let first = service.index() * Delivery::ALL.len();
+                    first..first + Delivery::ALL.len()
+                })),
             cache_entries: registry
                 .gauges(
                     &table::CACHE_ENTRIES,

@@ -303,6 +303,21 @@ pub(super) const SSRF_BLOCKED: Metric = counter(
     &[],
     "Source addresses that the address guard refused to dial.",
 );
+pub(super) const LOG_SUPPRESSED: Metric = counter(
+    "imgforge_log_lines_suppressed_total",
+    &[],
+    "Warnings and errors that were not logged because there were too many of them.",
+);
+pub(super) const SYSLOG_DROPPED: Metric = counter(
+    "imgforge_syslog_lines_dropped_total",
+    &[],
+    "Log lines that syslog did not get because its daemon was gone or too slow.",
+);
+pub(super) const ERROR_REPORTS: Metric = counter(
+    "imgforge_error_reports_total",
+    &["service", "outcome"],
+    "Errors reported, by service and by what became of the report.",
+);
 
 /// Every family that the recorder holds; `process_*` is in [`super::process`].
 pub const METRICS: &[Metric] = &[
@@ -349,4 +364,7 @@ pub const METRICS: &[Metric] = &[
     CACHE_PURGED,
     QUEUE_LENGTH,
     SSRF_BLOCKED,
+    LOG_SUPPRESSED,
+    SYSLOG_DROPPED,
+    ERROR_REPORTS,
 ];

@@ -53,6 +53,22 @@ pub fn vector_guard(info: &ImageInfo, max_src_resolution: u64) -> Option<f64> {
     Some(ratio.sqrt())
 }
 
+/// How much smaller a vector image that [`vector_guard`] has made smaller is rendered, to be enlarged to `size` afterwards;
+/// `None` where it can be rendered at that size.
+pub fn vector_detail(size: Size, vector_base: f64) -> Option<f64> {
+    // libvips renders tiles of 2000 pixels a side and keeps two rows of them.
+    let by_width = float(size.width) * ROWS_HELD / LARGEST_RENDERED;
+    let by_size = (float(size.width) * float(size.height) / LARGEST_RENDERED).sqrt();
+    let detail = by_width.min(by_size);
+    (vector_base > 1.0 && detail > 1.0).then_some(detail)
+}
+
+/// Rows of pixels that libvips holds of a drawing.
+const ROWS_HELD: f64 = 4000.0;
+
+/// Pixels that it may hold: 64 MB.
+const LARGEST_RENDERED: f64 = 16e6;
+
 /// Whether the source bytes are the answer, without decoding. `configured` and `requested` are the two skip lists.
 pub fn skips_processing(
     source: ImageFormat,
@@ -191,6 +207,17 @@ mod tests {
     use crate::ops::PipelineOptions;
     use crate::plan::Settings;
     use ImageFormat::*;
+
+    #[test]
+    fn details() {
+        let size = Size::new(8_000, 8_000);
+        assert_eq!(vector_detail(size, 1.0), None);
+        assert_eq!(vector_detail(size, 1.5), Some(2.0));
+        assert_eq!(vector_detail(Size::new(4_000, 4_000), 9.0), None);
+        assert_eq!(vector_detail(Size::new(4_000, 40_000), 9.0), None);
+        assert_eq!(vector_detail(Size::new(40_000, 400), 9.0), None);
+        assert_eq!(vector_detail(Size::new(40_000, 1_600), 9.0), Some(2.0));
+    }
 
     #[test]
     fn limits() {

@@ -98,15 +98,23 @@ pub(super) fn thumbnail(job: &Job, cancel: &Cancel) -> Result<Image, Error> {
     )?)
 }
 
-/// Decodes the source and drops the pixels, to learn whether that fails.
+/// Decodes the source and drops the pixels, to learn whether that fails. The embedded thumbnail counts as well: a job may
+/// have taken it.
 pub(super) fn decode_alone(job: &Job, cancel: &Cancel) -> Result<(), Error> {
     let request = Request::new(job);
     let header = header(job, &request, cancel)?;
     let frames = frames(&header.image, request.max_animation_frames);
-    let image = reopen(job, header, frames, cancel)?.image;
+    evaluate(&reopen(job, header, frames, cancel)?.image)?;
+    if job.source.format.info().thumbnail {
+        evaluate(&thumbnail(job, cancel)?)?;
+    }
+    Ok(())
+}
+
+/// One pixel out of all of them reads everything and keeps nothing.
+fn evaluate(image: &Image) -> Result<(), Error> {
     let (width, height) = (image.width().into(), image.height().into());
-    // One pixel out of all of them reads everything and keeps nothing.
-    calls::shrink(&image, width, height)?.to_pixels()?;
+    calls::shrink(image, width, height)?.to_pixels()?;
     Ok(())
 }
 

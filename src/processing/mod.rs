@@ -82,8 +82,8 @@ pub fn process(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
     let result = run(job, cancel);
     match result {
         Err(_) if cancel.is_cancelled() => Err(cancelled()),
-        // libvips has one error buffer per process: a decoder's message may have gone to another job that failed at
-        // the same time. Whether the source is to blame is then asked of the source.
+        // Decoding is lazy, so a broken source shows in whatever operation evaluates it, and its message is no evidence:
+        // libvips has one error buffer for all jobs. Whether the source is to blame is asked of the source.
         Err(error)
             if error.kind() == Kind::Internal && load::decode_alone(job, cancel).is_err() =>
         {

@@ -5,7 +5,7 @@ use super::load::{self, Header};
 use super::{Job, Request, cancelled, finish, watermark};
 use crate::error::Error;
 use crate::format::ImageFormat;
-use crate::geometry::Size;
+use crate::geometry::{self, Size};
 use crate::ops::{self, PipelineOptions};
 use crate::plan::{self, Canvas, Crop, ImageInfo, Plan, Settings};
 use crate::vips::{Cancel, Image};
@@ -186,7 +186,7 @@ fn scale_on_load(context: &Context<'_>, state: &mut State) -> Result<(), Error> 
         return Ok(());
     }
     let Some(shrink) = state.plan.preshrink(state.vector_base) else {
-        return Ok(());
+        return oversized_vector(context, state);
     };
     let image = if context.job.source.format.info().thumbnail {
         match load::thumbnail(context.job, context.cancel) {
@@ -200,6 +200,26 @@ fn scale_on_load(context: &Context<'_>, state: &mut State) -> Result<(), Error> 
         state.replace(image);
         state.scaled_down |= shrink > 1.0;
     }
+    Ok(())
+}
+
+/// A drawing that is above the resolution limit and keeps the size at the limit is rendered with less detail and
+/// enlarged: libvips holds two rows of tiles of 2000 pixels, which is more memory than a picture may cost.
+fn oversized_vector(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
+    let Some(detail) = plan::load::vector_detail(state.size(), state.vector_base) else {
+        return Ok(());
+    };
+    let size = state.size();
+    state.replace(load::shrunk(
+        context.job,
+        state.vector_base * detail,
+        context.cancel,
+    )?);
+    let rendered = state.size();
+    let ratio = |to: i64, from: i64| geometry::float(to) / geometry::float(from.max(1));
+    let horizontal = ratio(size.width, rendered.width);
+    let vertical = ratio(size.height, rendered.height);
+    state.replace(ops::resize::apply(&state.image, horizontal, vertical)?);
     Ok(())
 }
 

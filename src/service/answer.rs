@@ -83,6 +83,7 @@ impl Finished {
                 .unwrap_or_default(),
             body: Body::Bytes(self.body.clone()),
             source_headers: self.headers.clone(),
+            fallback_for: fallback.cloned(),
             max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
             ..empty(kind, parsed)
         }
@@ -104,6 +105,7 @@ pub(super) fn empty(kind: ReplyKind, parsed: ParsedRequest) -> ImageResponse {
         filename: delivery.filename,
         attachment: delivery.attachment,
         processing_options,
+        fallback_for: None,
         cache_status: None,
     }
 }

@@ -20,7 +20,7 @@ use super::fetch_count::FetchCount;
 use super::lookup::{Made, Wanted};
 use super::validators;
 use super::workers::{CancelHandle, Workers};
-use super::{Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use super::{Asked, Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 use crate::cache::{Freshness, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
@@ -115,6 +115,12 @@ impl ImageService {
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let parsed = self.parse(&request)?;
+        if let Some(noted) = &request.noted {
+            noted.get_or_init(|| Asked {
+                source_url: parsed.source_url.clone(),
+                processing_options: parsed.options.to_string(),
+            });
+        }
         if parsed.options.raw {
             return self.stream(&request, parsed).await;
         }
@@ -192,7 +198,9 @@ impl ImageService {
                 }
             },
             // What was kept is better than what stands in for everything.
-            Err(failure) if previous.is_some() => return Err(failure.error),
+            Err(failure) if wanted.instead_of(&failure.error).is_some() => {
+                return Err(failure.error);
+            }
             Err(Failure {
                 error,
                 allows_fallback,

@@ -252,7 +252,7 @@ impl Wanted {
     }
 
     /// The kept result, where it may stand in for one that could not be had.
-    fn instead_of(&self, error: &Error) -> Option<(Answer, CacheStatus)> {
+    pub(super) fn instead_of(&self, error: &Error) -> Option<(Answer, CacheStatus)> {
         let is_out_of_reach = matches!(
             error.kind(),
             Kind::SourceServerError

@@ -13,6 +13,8 @@ pub mod workers;
 
 use std::net::IpAddr;
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -43,8 +45,22 @@ pub struct ImageRequest {
     pub features: ClientFeatures,
     /// Address of the client as far as it can be trusted: its own, or what a trusted proxy says. `None` where it has none.
     pub client: Option<IpAddr>,
+    /// Where the service notes what the URL turned out to ask for; `None` where nobody wants to know.
+    pub noted: Option<Noted>,
     /// When the request gives up; `None` where the transport has no deadline.
     pub deadline: Option<tokio::time::Instant>,
+}
+
+/// What a request asks for, for error reports. Filled once, after parsing.
+pub type Noted = Arc<OnceLock<Asked>>;
+
+/// What a URL turned out to ask for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The source URL after replacements and base URL.
+    pub source_url: String,
+    /// Canonical form of the options.
+    pub processing_options: String,
 }
 
 /// What a transport sends out. Headers are written by `http::response` from these facts only.
@@ -70,6 +86,8 @@ pub struct ImageResponse {
     pub attachment: Option<bool>,
     /// Canonical form of the options, for the log.
     pub processing_options: String,
+    /// The error that a fallback image stands in for.
+    pub fallback_for: Option<Error>,
     /// How the result cache took part; `None` where no cache is on.
     pub cache_status: Option<CacheStatus>,
 }

@@ -17,7 +17,7 @@ mod local;
 mod opened;
 mod proxy;
 mod target;
-mod tls;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;

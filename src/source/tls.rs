@@ -10,7 +10,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 /// The client configuration; `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's store.
 ///
 /// A system without any roots is no error: plain http sources work on it, and https ones fail one by one.
-pub(super) fn client_config(verify: bool) -> Result<ClientConfig, rustls::Error> {
+pub fn client_config(verify: bool) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;

@@ -12,6 +12,7 @@ mod error;
 mod features;
 mod image;
 mod kinds;
+mod memory;
 mod metadata;
 mod object;
 mod operation;
@@ -26,35 +27,22 @@ mod vector;
 use std::ffi::c_void;
 use std::marker::PhantomData;
 
-use libvips::bindings::{
-    vips_object_map, vips_thread_shutdown, vips_tracked_get_allocs, vips_tracked_get_mem,
-    vips_tracked_get_mem_highwater, vips_version,
-};
+use libvips::bindings::{vips_object_map, vips_thread_shutdown, vips_version};
 
 pub use cancel::{Cancel, CancelScope};
 pub use error::Error;
 pub use features::{has_operation, operation_has_argument, probe_save};
 pub use image::Image;
 pub use kinds::{Access, Angle, BandFormat, Direction, Extend, Interpretation, Kernel, Pcs};
+pub use memory::{Allocator, Memory, allocator, memory, trim};
 pub use metadata::Metadata;
 pub use operation::{Built, Operation};
 use setup::ensure_ready;
-pub use setup::{InitReport, VipsSettings, init};
+pub use setup::{InitReport, VipsSettings, init, is_ready};
 pub use source::Source;
 pub use target::Target;
 pub use value::Value;
 pub use vector::Vector;
-
-/// Memory that libvips allocated for pixels; decoders' own memory is not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// Bytes in use.
-    pub current: u64,
-    /// The most bytes that were in use at once.
-    pub highwater: u64,
-    /// Number of allocations in use.
-    pub allocs: u64,
-}
 
 /// Version of the running libvips: major, minor, micro.
 pub fn version() -> (u32, u32, u32) {
@@ -64,28 +52,6 @@ pub fn version() -> (u32, u32, u32) {
         u32::try_from(number).unwrap_or(0)
     };
     (part(0), part(1), part(2))
-}
-
-/// Memory in use now. All zero before [`init`].
-pub fn memory() -> Memory {
-    if ensure_ready("memory").is_err() {
-        return Memory {
-            current: 0,
-            highwater: 0,
-            allocs: 0,
-        };
-    }
-    // SAFETY: reads a counter under libvips' lock.
-    let current = unsafe { vips_tracked_get_mem() };
-    // SAFETY: reads a counter under libvips' lock.
-    let highwater = unsafe { vips_tracked_get_mem_highwater() };
-    // SAFETY: reads a counter under libvips' lock.
-    let allocs = unsafe { vips_tracked_get_allocs() };
-    Memory {
-        current,
-        highwater,
-        allocs: u64::try_from(allocs).unwrap_or(0),
-    }
 }
 
 /// Number of libvips objects alive in the process, for leak tests. 0 before [`init`].

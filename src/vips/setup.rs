@@ -7,7 +7,7 @@ use libvips::bindings::{
     GLogLevelFlags, GLogLevelFlags_G_LOG_LEVEL_DEBUG, GLogLevelFlags_G_LOG_LEVEL_INFO,
     GLogLevelFlags_G_LOG_LEVEL_MESSAGE, GLogLevelFlags_G_LOG_LEVEL_WARNING, g_log_set_handler,
     g_type_name, gchar, vips_block_untrusted_set, vips_cache_set_max, vips_cache_set_max_files,
-    vips_cache_set_max_mem, vips_concurrency_set, vips_init, vips_leak_set,
+    vips_cache_set_max_mem, vips_cache_set_trace, vips_concurrency_set, vips_init, vips_leak_set,
     vips_operation_block_set, vips_type_find,
 };
 
@@ -24,6 +24,13 @@ pub struct VipsSettings {
     pub allowed_loaders: &'static [&'static str],
     /// Switches libvips' own leak check on, as `VIPS_LEAK` in the environment does; for tests.
     pub leak_check: bool,
+    /// Lets libvips print every operation that it builds on standard output.
+    pub cache_trace: bool,
+}
+
+/// Whether [`init`] has succeeded.
+pub fn is_ready() -> bool {
+    matches!(STATE.get(), Some(Ok(_)))
 }
 
 /// What initialisation found and decided, for one line of the log.
@@ -66,6 +73,10 @@ fn start(settings: &VipsSettings) -> Result<InitReport, Error> {
     if settings.leak_check {
         // SAFETY: sets a flag.
         unsafe { vips_leak_set(1) };
+    }
+    if settings.cache_trace {
+        // SAFETY: sets a flag.
+        unsafe { vips_cache_set_trace(1) };
     }
     // SAFETY: sets a number.
     unsafe { vips_cache_set_max(0) };
@@ -172,6 +183,7 @@ mod tests {
             vector: Vector::On,
             allowed_loaders: &[],
             leak_check: false,
+            cache_trace: false,
         };
         assert_eq!(init(&other), Ok(first.clone()));
         assert_eq!(first.vips_version, version());

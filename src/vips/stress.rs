@@ -27,6 +27,7 @@ pub(super) fn ready() -> InitReport {
             "jxlload_source",
         ],
         leak_check: true,
+        cache_trace: false,
     };
     init(&settings).unwrap()
 }

@@ -1,9 +1,12 @@
 //! Text in any encoding that SVG files use, to UTF-8.
 //!
-//! Wide encodings and windows-1252 with its subsets are converted. Another encoding is known only as far as it is ASCII:
-//! since the declaration is rewritten as well, what comes out reads the same for everybody.
+//! Wide encodings, and those that the web knows by a label, are converted. Another one, such as EBCDIC or UTF-7, is known
+//! only as far as the text is ASCII: since the declaration is rewritten as well, what comes out reads the same for
+//! everybody, and no encoding hides markup from whoever reads it here.
 
 use std::borrow::Cow;
+
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::{Attributes, write_attribute};
 
@@ -21,21 +24,19 @@ pub struct UnknownEncoding(pub String);
 /// [`UnknownEncoding`] where the bytes cannot be read.
 pub fn to_utf8(source: &[u8]) -> Result<Cow<'_, [u8]>, UnknownEncoding> {
     // The four-byte marks go first: the little-endian UTF-32 mark starts with the UTF-16 one.
-    let wide = [
-        (&b"\x00\x00\xFE\xFF"[..], 4, true),
-        (b"\xFF\xFE\x00\x00", 4, false),
-        (b"\xFE\xFF", 2, true),
-        (b"\xFF\xFE", 2, false),
-    ];
-    for (mark, width, big_endian) in wide {
+    for (mark, big_endian) in [(b"\x00\x00\xFE\xFF", true), (b"\xFF\xFE\x00\x00", false)] {
         if let Some(text) = source.strip_prefix(mark) {
-            return Ok(Cow::Owned(declared(widths(text, width, big_endian))));
+            return Ok(Cow::Owned(declared(four_bytes(text, big_endian))));
         }
     }
     // Without a mark, sixteen-bit units are recognisable by the first two characters of the declaration.
-    for (start, big_endian) in [(b"\x00<\x00?", true), (b"<\x00?\x00", false)] {
-        if source.starts_with(start) {
-            return Ok(Cow::Owned(declared(widths(source, 2, big_endian))));
+    for (mark, start, encoding) in [
+        (b"\xFE\xFF", b"\x00<\x00?", UTF_16BE),
+        (b"\xFF\xFE", b"<\x00?\x00", UTF_16LE),
+    ] {
+        let unmarked = source.starts_with(start).then_some(source);
+        if let Some(text) = source.strip_prefix(mark).or(unmarked) {
+            return Ok(Cow::Owned(declared(decode(encoding, text))));
         }
     }
     let (text, marked) = match source.strip_prefix(b"\xEF\xBB\xBF") {
@@ -45,43 +46,41 @@ pub fn to_utf8(source: &[u8]) -> Result<Cow<'_, [u8]>, UnknownEncoding> {
     let Some(label) = declared_label(text) else {
         return Ok(Cow::Borrowed(text));
     };
-    if is_utf8(&label) {
+    if label.is_empty() {
         return Ok(Cow::Borrowed(text));
     }
-    // A declaration in eight-bit units that names wider ones is wrong; what follows it then is ASCII or UTF-8.
-    let utf8 = marked || text.is_ascii() || label.starts_with("utf-16") || label.starts_with("ucs");
-    if utf8 {
-        return Ok(Cow::Owned(declared(text.to_vec())));
+    let encoding = Encoding::for_label_no_replacement(label.as_bytes());
+    if encoding == Some(UTF_8) {
+        return Ok(Cow::Borrowed(text));
     }
-    if !WESTERN.contains(&label.as_str()) {
-        return Err(UnknownEncoding(label));
-    }
-    let text: String = text.iter().map(|byte| western(*byte)).collect();
-    Ok(Cow::Owned(declared(text.into_bytes())))
+    // A declaration in eight-bit units that names wider ones is wrong; what follows it then is ASCII or UTF-8. So is one
+    // behind a mark.
+    let wide = [UTF_16BE, UTF_16LE].map(Some).contains(&encoding) || label.starts_with("ucs");
+    let text = match encoding {
+        Some(encoding) if !marked && !wide => decode(encoding, text),
+        _ if marked || wide || text.is_ascii() => text.to_vec(),
+        _ => return Err(UnknownEncoding(label)),
+    };
+    Ok(Cow::Owned(declared(text)))
 }
 
-/// Decodes units of two or four bytes; what is no character becomes U+FFFD.
-fn widths(text: &[u8], width: usize, big_endian: bool) -> Vec<u8> {
-    let units = text.chunks(width).map(|unit| {
-        let shift = |value: u32, byte: &u8| (value << 8) | u32::from(*byte);
-        if unit.len() < width {
-            u32::MAX
-        } else if big_endian {
-            unit.iter().fold(0, shift)
-        } else {
-            unit.iter().rev().fold(0, shift)
-        }
+/// Decodes all of the text; what is no character becomes U+FFFD.
+fn decode(encoding: &'static Encoding, text: &[u8]) -> Vec<u8> {
+    let (text, _) = encoding.decode_without_bom_handling(text);
+    text.into_owned().into_bytes()
+}
+
+/// Decodes units of four bytes; what is no character becomes U+FFFD.
+fn four_bytes(text: &[u8], big_endian: bool) -> Vec<u8> {
+    let units = text.chunks(4).map(|unit| {
+        let unit = <[u8; 4]>::try_from(unit).ok().map(|unit| match big_endian {
+            true => u32::from_be_bytes(unit),
+            false => u32::from_le_bytes(unit),
+        });
+        unit.and_then(char::from_u32)
+            .unwrap_or(char::REPLACEMENT_CHARACTER)
     });
-    let replace = |unit: Option<char>| unit.unwrap_or(char::REPLACEMENT_CHARACTER);
-    let text: String = if width == 2 {
-        let units = units.map(|unit| u16::try_from(unit).unwrap_or(0xFFFD));
-        char::decode_utf16(units)
-            .map(|unit| replace(unit.ok()))
-            .collect()
-    } else {
-        units.map(|unit| replace(char::from_u32(unit))).collect()
-    };
-    text.into_bytes()
+    units.collect::<String>().into_bytes()
 }
 
 /// Corrects the declaration of text that is UTF-8 now.
@@ -119,44 +118,6 @@ fn declaration(text: &[u8]) -> Option<(Attributes<'_>, &[u8])> {
     let (inside, rest) = inside.split_at_checked(end)?;
     Some((Attributes::new(inside), rest))
 }
-
-fn is_utf8(label: &str) -> bool {
-    matches!(label, "utf-8" | "utf8" | "")
-}
-
-/// A character of windows-1252, which the labels in [`WESTERN`] mean on the web.
-fn western(byte: u8) -> char {
-    match byte.checked_sub(0x80).map(usize::from) {
-        Some(index) => UPPER.get(index).copied().unwrap_or(char::from(byte)),
-        None => char::from(byte),
-    }
-}
-
-/// Labels of windows-1252 and of the encodings that it replaces on the web.
-const WESTERN: &[&str] = &[
-    "ansi_x3.4-1968",
-    "ascii",
-    "cp1252",
-    "cp819",
-    "ibm819",
-    "iso-8859-1",
-    "iso-ir-100",
-    "iso8859-1",
-    "iso88591",
-    "iso_8859-1",
-    "iso_8859-1:1987",
-    "l1",
-    "latin1",
-    "us-ascii",
-    "windows-1252",
-    "x-cp1252",
-];
-
-/// Bytes 0x80 to 0x9F of windows-1252.
-const UPPER: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}',
-    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
-];
 
 #[cfg(test)]
 mod tests {
@@ -232,6 +193,26 @@ mod tests {
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>+ADw-script+AD4-",
             ),
             (
+                b"<?xml version='1.0' encoding='KOI8-R'?>\xC1",
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>а",
+            ),
+            (
+                b"<?xml version='1.0' encoding='shift_jis'?>\x83\x5C<",
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>ソ<",
+            ),
+            (
+                b"<?xml version='1.0' encoding='EUC-JP'?>\xA5\xBD\xFF",
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>ソ\u{FFFD}",
+            ),
+            (
+                b"<?xml version='1.0' encoding='iso-2022-jp'?>\x1B$B%=\x1B(B",
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>ソ",
+            ),
+            (
+                b"<?xml version='1.0' encoding='ISO-8859-15'?>\xA4",
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>€",
+            ),
+            (
                 b"<?xmlx encoding='latin1'?>a",
                 "<?xmlx encoding='latin1'?>a",
             ),
@@ -239,10 +220,21 @@ mod tests {
         for (source, expected) in cases {
             assert_eq!(utf8(source), *expected);
         }
-        assert_eq!(
-            to_utf8(b"<?xml version='1.0' encoding='KOI8-R'?>\xE9"),
-            Err(UnknownEncoding("koi8-r".into()))
-        );
+        for label in [
+            "ebcdic-cp-us",
+            "utf-7",
+            "x-nobody",
+            "hz-gb-2312",
+            "iso-2022-kr",
+        ] {
+            let text = format!("<?xml version='1.0' encoding='{label}'?>");
+            let converted = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+            assert_eq!(utf8(text.as_bytes()), converted);
+            assert_eq!(
+                to_utf8(&[text.as_bytes(), b"\xE9"].concat()),
+                Err(UnknownEncoding(label.into()))
+            );
+        }
         assert_eq!(
             to_utf8(b"<svg>\xE9\xFF</svg>").unwrap(),
             &b"<svg>\xE9\xFF</svg>"[..]

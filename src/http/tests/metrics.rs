@@ -41,6 +41,7 @@ fn start() -> MetricsServer {
         caches: vec![CacheKind::Memory],
         cache_tiers: vec![CacheKind::Memory],
         schemes: Vec::new(),
+        report_services: Vec::new(),
         workers: 4,
         libvips: "8.14.1".to_owned(),
     };

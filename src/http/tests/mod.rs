@@ -20,13 +20,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Listener, Settings, response, serve};
+use super::{App, Listener, Redaction, Settings, response, serve};
 use crate::config::ServerConfig;
 use crate::config::processing::Negotiation;
 use crate::config::server::{Network, TrustedProxies};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
+use crate::reporting::Reporters;
 use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 
 /// Answers by the second segment of the target.
@@ -164,12 +165,15 @@ fn processed(body: Bytes) -> ImageResponse {
         filename: None,
         attachment: None,
         processing_options: "width:20".to_owned(),
+        fallback_for: None,
         cache_status: None,
     }
 }
 
 fn settings() -> Settings {
     Settings {
+        redaction: Redaction::default(),
+        reporters: Reporters::default(),
         server: ServerConfig {
             network: Network::Tcp,
             bind: "127.0.0.1:0".to_owned(),

@@ -55,8 +55,13 @@ pub(super) fn sanitise(source: &[u8]) -> Result<Bytes, SvgError> {
     if source.starts_with(BYTE_ORDER_MARK) {
         walk.out.extend_from_slice(BYTE_ORDER_MARK);
     }
-    for token in Lexer::new(&text) {
-        walk.token(token?)?;
+    for (index, token) in Lexer::new(&text).enumerate() {
+        match token? {
+            // Where it is not the first thing it is an error, unless what stands before it goes: then it would come to
+            // name the encoding.
+            Token::Instruction(text) if index > 0 && rules::is_declaration(text) => {}
+            token => walk.token(token)?,
+        }
     }
     while let Some(element) = walk.open.pop() {
         walk.close(&element);
@@ -174,7 +179,7 @@ impl<'a> Walk<'a> {
     }
 
     fn attribute(&mut self, name: &[u8], value: &[u8]) {
-        if !local_name(name).eq_ignore_ascii_case(b"style") {
+        if !rules::is_css(name) {
             write_attribute(&mut self.out, name, value);
             return;
         }

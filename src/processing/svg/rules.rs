@@ -52,12 +52,14 @@ pub(super) fn keeps_attribute(
     !is_script(attribute.value, entities)
 }
 
+/// Whether the value of an attribute is CSS that may hold an address: a style, or a property written as an attribute.
+pub(super) fn is_css(name: &[u8]) -> bool {
+    is_one_of(local_name(name), CSS)
+}
+
 /// Whether a processing instruction stays. A style sheet may be a program that writes HTML, or an address to call.
 pub(super) fn keeps_instruction(instruction: &[u8], entities: &Entities) -> bool {
-    let end = instruction.iter().position(u8::is_ascii_whitespace);
-    let (target, rest) = instruction
-        .split_at_checked(end.unwrap_or(instruction.len()))
-        .unwrap_or_default();
+    let (target, rest) = split_target(instruction);
     if !target.eq_ignore_ascii_case(b"xml-stylesheet") {
         return true;
     }
@@ -74,6 +76,18 @@ pub(super) fn keeps_instruction(instruction: &[u8], entities: &Entities) -> bool
                 && scheme(attribute.value, entities) == Scheme::None)
     });
     harmless && attributes.is_finished()
+}
+
+/// Whether this is the XML declaration.
+pub(super) fn is_declaration(instruction: &[u8]) -> bool {
+    split_target(instruction).0.eq_ignore_ascii_case(b"xml")
+}
+
+fn split_target(instruction: &[u8]) -> (&[u8], &[u8]) {
+    let end = instruction.iter().position(u8::is_ascii_whitespace);
+    instruction
+        .split_at_checked(end.unwrap_or(instruction.len()))
+        .unwrap_or_default()
 }
 
 /// Whether CSS may load an address: a part of this document, data, a neighbour of it, or what can never be loaded.
@@ -242,6 +256,22 @@ const REMOVED: &[&str] = &["script", "iframe", "form", "handler"];
 /// Elements of HTML that run other documents, or change where this one's addresses lead.
 const REMOVED_HTML: &[&str] = &[
     "applet", "base", "embed", "frame", "frameset", "link", "meta", "object", "portal",
+];
+
+/// Attributes whose value is CSS and may hold an address.
+const CSS: &[&str] = &[
+    "style",
+    "fill",
+    "stroke",
+    "filter",
+    "mask",
+    "clip-path",
+    "cursor",
+    "marker",
+    "marker-start",
+    "marker-mid",
+    "marker-end",
+    "color-profile",
 ];
 
 /// Schemes whose addresses are programs.

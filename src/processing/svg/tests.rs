@@ -203,6 +203,14 @@ fn addresses_stay() {
 fn styles_are_scrubbed() {
     for (source, expected) in [
         (
+            "<g fill='url(http://a#b)' stroke='url(#c)'/>",
+            "<g fill=\"url(about:invalid#removed)\" stroke=\"url(#c)\"/>",
+        ),
+        (
+            "<g Mask='URL( &quot;//a&quot; )' x:cursor='ur\\6c(data:,)'/>",
+            "<g Mask='URL( \"about:invalid\" )' x:cursor=\"ur\\6c(data:,)\"/>",
+        ),
+        (
             "<g style='fill:url(http://a);b:c'/>",
             "<g style=\"fill:url(about:invalid);b:c\"/>",
         ),
@@ -255,8 +263,73 @@ fn encodings() {
     for bytes in [&little[..], &big, latin] {
         assert_eq!(sanitise(bytes).unwrap(), expected.as_bytes());
     }
-    let unknown = sanitise(b"<?xml version='1.0' encoding='koi8-r'?><svg>\xE9</svg>");
-    assert!(matches!(unknown, Err(SvgError::Encoding(_))));
+    for unknown in [
+        &b"<?xml version='1.0' encoding='ebcdic-cp-us'?><svg>\xE9</svg>"[..],
+        b"<?xml version='1.0' encoding='utf-7'?><svg>+ADw-script+AD4-\xE9</svg>",
+    ] {
+        assert!(matches!(sanitise(unknown), Err(SvgError::Encoding(_))));
+    }
+}
+
+/// A script in an encoding whose bytes do not look like one: it is read as a browser reads it, and goes, or stays text for
+/// everybody because the result says UTF-8.
+#[test]
+fn no_encoding_hides_a_script() {
+    let hidden: &[(&str, &[u8])] = &[
+        ("utf-7", b"+ADw-script+AD4-alert(1)+ADw-/script+AD4-"),
+        ("utf-7", b"+ADwAcwBjAHIAaQBwAHQAPgA-"),
+        ("iso-2022-jp", b"\x1B(J<script>alert(1)</script>\x1B(B"),
+        ("iso-2022-jp", b"<\x1B(Bscript>alert(1)</script>"),
+        ("hz-gb-2312", b"<~\nscript>alert(1)</script>"),
+        ("iso-2022-kr", b"\x0E<script>alert(1)</script>\x0F"),
+        ("shift_jis", b"<g a=\"\x83\"><script>alert(1)</script></g>"),
+        (
+            "gbk",
+            b"<g a=\"\x81\"><script>alert(1)</script><b c=\"\"/></g>",
+        ),
+        (
+            "big5",
+            b"<g a='\xA3'><script>alert(1)</script><b c=''/></g>",
+        ),
+        ("euc-jp", b"\x8E<script>alert(1)</script>"),
+        ("x-user-defined", b"<script>alert(1)</script>\xBC"),
+        ("utf-16", b"<script>alert(1)</script>"),
+        ("utf-8", b"<\xC0\xBCscript>alert(1)</script>"),
+        ("ebcdic-cp-us", b"<script>alert(1)</script>"),
+    ];
+    for (label, inside) in hidden {
+        let head = format!("<?xml version='1.0' encoding='{label}'?><svg>");
+        let source = [head.as_bytes(), inside, b"</svg>"].concat();
+        let Ok(result) = sanitise(&source) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&result).into_owned();
+        assert!(
+            text.to_ascii_lowercase()
+                .starts_with("<?xml version=\"1.0\" encoding=\"utf-8\"")
+                || *label == "utf-8",
+            "{text}"
+        );
+        assert!(
+            !text.contains("<script") && !text.contains("alert(1)<"),
+            "{label}: {text}"
+        );
+        assert_eq!(remains(&text), None, "{label}: {text}");
+    }
+    // What is removed in front of a late declaration must not make it the first thing.
+    for before in [
+        "<!ENTITY a 'b'>",
+        "<script/>",
+        "<?xml-stylesheet type='text/xsl' href='#a'?>",
+        "<?xml version='1.0'?>",
+    ] {
+        let source = format!("{before}<?xml version='1.0' encoding='utf-7'?><svg/>");
+        let result = String::from_utf8(sanitise(source.as_bytes()).unwrap().to_vec()).unwrap();
+        assert!(!result.contains("utf-7"), "{result}");
+    }
+    // EBCDIC has no tag for whoever reads ASCII, so it is no drawing.
+    let ebcdic = b"\x4C\x6F\xA7\x94\x93\x40\xA5\x6E\x4C\xA2\xA5\x87\x6E";
+    assert_eq!(crate::format::sniff::sniff(ebcdic, None, None), None);
 }
 
 #[test]

@@ -132,6 +132,8 @@ pub struct Asked {
     pub path: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// As long as `Content-Length` says; empty without it.
+    pub body: Vec<u8>,
 }
 
 impl Asked {
@@ -259,12 +261,17 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     }
     let path = lines.first()?.split(' ').nth(1)?.to_owned();
     let headers = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
-    Some(Asked {
+    let mut asked = Asked {
         path,
         headers: headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect(),
-    })
+        body: Vec::new(),
+    };
+    let length = asked.header("content-length").unwrap_or("0");
+    asked.body = vec![0; length.parse().ok()?];
+    stream.read_exact(&mut asked.body).await.ok()?;
+    Some(asked)
 }
 
 /// Sends what the script says; false where the connection ends with it.

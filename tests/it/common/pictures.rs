@@ -183,7 +183,7 @@ fn webp_animation(bytes: &[u8]) -> Animation {
 }
 
 /// Where the first start-of-frame marker of a JPEG stands.
-fn jpeg_frame(bytes: &[u8]) -> usize {
+pub fn jpeg_frame(bytes: &[u8]) -> usize {
     let mut at = 2;
     loop {
         let marker = bytes[at + 1];

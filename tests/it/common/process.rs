@@ -1,7 +1,10 @@
 //! The release of a user's view: the built program as a process of its own, with its own metrics and signals.
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
@@ -12,6 +15,7 @@ pub struct Process {
     pub addr: SocketAddr,
     pub metrics: SocketAddr,
     child: Child,
+    log: File,
 }
 
 impl Process {
@@ -20,10 +24,12 @@ impl Process {
         // A port that was free a moment ago can be gone: then the program stops, and the next pair is tried.
         for _ in 0..5 {
             let (addr, metrics) = (free_address(), free_address());
+            let log = log_file();
             let mut process = Self {
                 addr,
                 metrics,
-                child: spawn(addr, metrics, env),
+                child: spawn(addr, metrics, env, log.try_clone().unwrap()),
+                log,
             };
             if process.answers().await {
                 return process;
@@ -59,6 +65,14 @@ impl Process {
         let reply = client::request(self.metrics, "GET", "/metrics", &[]).await;
         assert_eq!(reply.status, 200);
         reply.text()
+    }
+
+    /// Standard output so far.
+    pub fn log(&self) -> String {
+        let length = self.log.metadata().unwrap().len();
+        let mut bytes = vec![0; usize::try_from(length).unwrap()];
+        self.log.read_exact_at(&mut bytes, 0).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Resident memory in bytes.
@@ -107,16 +121,32 @@ pub fn run(args: &[&str], env: &[(&str, &str)]) -> (ExitStatus, String) {
     (output.status, String::from_utf8_lossy(&text).into_owned())
 }
 
-fn spawn(addr: SocketAddr, metrics: SocketAddr, env: &[(&str, &str)]) -> Child {
-    command(env)
+fn spawn(addr: SocketAddr, metrics: SocketAddr, env: &[(&str, &str)], log: File) -> Child {
+    command(&[("IMGPROXY_LOG_LEVEL", "error")])
         .env("IMGPROXY_BIND", addr.to_string())
         .env("IMGPROXY_PROMETHEUS_BIND", metrics.to_string())
         .env("IMGPROXY_ALLOW_LOOPBACK_SOURCE_ADDRESSES", "true")
-        .env("IMGPROXY_LOG_LEVEL", "error")
+        .envs(env.iter().copied())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(log)
         .spawn()
         .unwrap()
+}
+
+/// A file that has no name and goes with its last handle.
+fn log_file() -> File {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("imgforge-{}-{count}.log", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    std::fs::remove_file(path).unwrap();
+    file
 }
 
 /// The program with nothing but these variables.

@@ -1,0 +1,186 @@
+//! Log lines: which are written, and where to. Rule: `spec/monitoring.md` A4.
+//!
+//! Modules log through `tracing` and know nothing of formats. Lines go to standard output and, where it is on, to a
+//! syslog daemon, which can hold nobody up.
+
+mod line;
+mod sample;
+mod syslog;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write as _;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::LogConfig;
+use crate::config::logging::{LogFormat, Threshold};
+use crate::monitoring;
+use line::{CRITICAL, Record, Severity};
+use sample::{Sampler, kind};
+use syslog::Syslog;
+
+pub use syslog::SyslogError;
+
+/// Writes log lines from now on. The first call in a process counts.
+///
+/// # Errors
+/// Syslog is on and its daemon is not there. Lines go to standard output all the same.
+pub fn init(config: &LogConfig) -> Result<(), SyslogError> {
+    let mut outputs = vec![Output {
+        filter: filter(config, Threshold::Level(config.level)),
+        format: config.format,
+        write: Box::new(|_, line| {
+            // That nobody reads it is no reason to stop.
+            let _ = writeln!(std::io::stdout().lock(), "{line}");
+        }),
+    }];
+    let connected = if config.syslog.enabled {
+        Syslog::connect(&config.syslog).map(Some)
+    } else {
+        Ok(None)
+    };
+    if let Ok(Some(syslog)) = &connected {
+        let syslog = syslog.clone();
+        let _ = SYSLOG.set(syslog.clone());
+        outputs.push(Output {
+            filter: filter(config, config.syslog.threshold),
+            format: match config.format {
+                // Colours mean nothing to a daemon.
+                LogFormat::Pretty => LogFormat::Structured,
+                other => other,
+            },
+            write: Box::new(move |severity, line| syslog.send(severity, line)),
+        });
+    }
+    // An error says that a host program has set up its own subscriber, which is its right.
+    let _ = tracing_subscriber::registry()
+        .with(Lines::new(outputs, config.burst, SystemTime::now))
+        .try_init();
+    connected.map(|_| ())
+}
+
+/// Waits until the lines so far have been given to syslog, at most `limit`.
+pub fn flush(limit: Duration) {
+    if let Some(syslog) = SYSLOG.get() {
+        syslog.flush(limit);
+    }
+}
+
+/// Logs why the program cannot go on, at the level CRITICAL, which `tracing` does not have.
+pub fn critical(message: &str) {
+    tracing::error!(target: CRITICAL, "{message}");
+    flush(LAST_WORDS);
+}
+
+/// One place where lines go.
+struct Output {
+    filter: Targets,
+    format: LogFormat,
+    write: Write,
+}
+
+/// Takes a line without its end. Must not wait.
+type Write = Box<dyn Fn(Severity, &str) + Send + Sync>;
+
+/// Turns events into lines.
+struct Lines {
+    outputs: Vec<Output>,
+    sampler: Mutex<Sampler>,
+    now: fn() -> SystemTime,
+}
+
+impl Lines {
+    fn new(outputs: Vec<Output>, burst: u32, now: fn() -> SystemTime) -> Self {
+        Self {
+            outputs,
+            sampler: Mutex::new(Sampler::new(burst)),
+            now,
+        }
+    }
+
+    /// Whether the line is to be written; writes what became of the lines of the second before.
+    fn admits(&self, event: &Event<'_>, record: &Record, severity: Severity) -> bool {
+        let kind = match severity {
+            Severity::Warning | Severity::Error => Some(kind(event.metadata(), record)),
+            _ => None,
+        };
+        let verdict = self
+            .sampler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .admit(kind, Instant::now());
+        if verdict.suppressed_before > 0 {
+            let count = verdict.suppressed_before;
+            let summary =
+                Record::text(format!("{count} more warnings and errors were not written"));
+            for output in &self.outputs {
+                output.emit(&summary, Severity::Warning, (self.now)());
+            }
+        }
+        if !verdict.write {
+            monitoring::log_line_suppressed();
+        }
+        verdict.write
+    }
+}
+
+impl Output {
+    fn emit(&self, record: &Record, severity: Severity, time: SystemTime) {
+        (self.write)(severity, &record.line(self.format, severity, time));
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        let wants = |output: &Output| {
+            output
+                .filter
+                .would_enable(metadata.target(), metadata.level())
+        };
+        self.outputs.iter().any(wants)
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let severity = Severity::of(metadata);
+        let record = Record::of(event);
+        if !self.admits(event, &record, severity) {
+            return;
+        }
+        let time = (self.now)();
+        for output in &self.outputs {
+            if output
+                .filter
+                .would_enable(metadata.target(), metadata.level())
+            {
+                output.emit(&record, severity, time);
+            }
+        }
+    }
+}
+
+fn filter(config: &LogConfig, threshold: Threshold) -> Targets {
+    let level = match threshold {
+        Threshold::Level(level) => level,
+        Threshold::Critical => return Targets::new().with_target(CRITICAL, Level::ERROR),
+    };
+    // Libraries are chatty below warnings and talk about their own affairs.
+    let mut targets = Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_target("imgforge", level);
+    for (module, level) in &config.modules {
+        targets = targets.with_target(module, *level);
+    }
+    targets.with_target(CRITICAL, Level::ERROR)
+}
+
+/// How long the last line may take to reach syslog.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+static SYSLOG: OnceLock<Syslog> = OnceLock::new();
