@@ -26,6 +26,7 @@ impl Config {
                 read(var, &env, &mut draft);
             }
         }
+        telemetry::keep_environment(&mut draft, &env);
         draft.warnings.extend(names::unread(&env));
         complete(&mut draft);
         deprecations(&mut draft);

@@ -1,5 +1,6 @@
 //! The integrations against a local recorder: what is sent is decoded, not only counted.
 
+mod cloud_watch;
 mod datadog;
 mod new_relic;
 mod open_telemetry;
