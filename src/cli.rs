@@ -129,8 +129,7 @@ fn parse(args: &[String]) -> Result<(Command, ArgsEnv), Usage> {
 }
 
 fn command(args: &[&str]) -> Result<Command, Usage> {
-    if let [first, rest @ ..] = args
-        && *first == "purge"
+    if let ["purge", rest @ ..] = args
         && !rest
             .iter()
             .any(|arg| ["help", "h", "-h", "-help", "--help"].contains(arg))

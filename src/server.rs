@@ -76,7 +76,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let tls = source::tls::verified(&config.source).map_err(component)?;
     let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
     let sources = Sources::new(&config.source).map_err(component)?;
-    let mut downloads = Downloads::new(sources, config.source.download_timeout, &config.cache);
+    let mut downloads = Downloads::new(sources, config);
     let assets = Assets::load(&config.assets, &downloads)
         .await
         .map_err(component)?;
@@ -84,7 +84,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     // The operator's own pictures need not be among the allowed sources, nor what they redirect to.
     if config.source.check_redirects {
         let rules = reloader.rules.clone();
-        downloads.check_redirects(move |url| rules.get().allows_source(url));
+        downloads = downloads.checking_redirects(move |url| rules.get().allows_source(url));
     }
     let savable: Vec<_> = encode::savable().collect();
     let settings = processing::Settings {

@@ -56,7 +56,7 @@ impl ImageService {
             request: request.clone(),
             parsed: parsed.clone(),
             conditions,
-            cookie: cookie.clone(),
+            cookie,
             previous,
             is_request: true,
             key,
