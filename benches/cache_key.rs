@@ -38,7 +38,7 @@ fn key(options: &str, source_url: &str) -> CacheKey {
         options,
         source_url,
         features: "",
-        forwarded: "",
+        forwarded: &[],
         conditions: "",
         environment: "",
     })

@@ -15,12 +15,12 @@ pub(super) struct Target(String);
 
 impl Target {
     /// Reads the arguments behind `purge`; `None` where they are not exactly one of the forms.
-    pub(super) fn parse(args: &[String]) -> Option<Self> {
+    pub(super) fn parse(args: &[&str]) -> Option<Self> {
         let args: Vec<&str> = args
             .iter()
-            .flat_map(|arg| match arg.split_once('=') {
+            .flat_map(|&arg| match arg.split_once('=') {
                 Some((flag, value)) if flag.starts_with("--") => vec![flag, value],
-                _ => vec![arg.as_str()],
+                _ => vec![arg],
             })
             .collect();
         let value = match args.as_slice() {
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn arguments() {
         let parsed = |line: &str| {
-            let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let args: Vec<&str> = line.split_whitespace().collect();
             Target::parse(&args).map(|target| target.0)
         };
         for (line, expected) in [

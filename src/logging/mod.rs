@@ -9,7 +9,9 @@ mod syslog;
 #[cfg(test)]
 mod tests;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write as _;
+use std::panic::PanicHookInfo;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -62,7 +64,22 @@ pub fn init(config: &LogConfig) -> Result<(), SyslogError> {
     let _ = tracing_subscriber::registry()
         .with(Lines::new(outputs, config.burst, SystemTime::now))
         .try_init();
+    std::panic::set_hook(Box::new(panicked));
     connected.map(|_| ())
+}
+
+/// A panic as a line like any other, instead of text on standard error.
+fn panicked(info: &PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let error = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    let source = info.location().map(ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let stack = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(error, source, stack, "panic");
 }
 
 /// Waits until the lines so far have been given to syslog, at most `limit`.

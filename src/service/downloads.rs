@@ -21,7 +21,7 @@ use self::failure::Negative;
 use self::kept::SourceCache;
 use super::fetch_count::FetchCount;
 use crate::cache::{CacheKey, Freshness, Purge, Seat, SingleFlight, Turn};
-use crate::config::CacheConfig;
+use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::monitoring::{self, CacheKind};
 use crate::source::{FetchError, FetchRequest, Fetched, SourceImage, Sources};
@@ -34,6 +34,8 @@ pub struct Downloads {
     negative: Arc<Negative>,
     cache: SourceCache,
     timeout: Duration,
+    /// Whether the server's own pictures may come from where requests may not.
+    own_are_apart: bool,
     held: Arc<AtomicU64>,
 }
 
@@ -47,16 +49,26 @@ pub(super) struct Obtained {
 }
 
 impl Downloads {
-    /// Downloads from `sources`, each at most `timeout` long. To be called inside the runtime.
-    pub fn new(sources: Sources, timeout: Duration, config: &CacheConfig) -> Self {
+    /// Downloads from `sources`. To be called inside the runtime.
+    pub fn new(sources: Sources, config: &Config) -> Self {
         Self {
             sources,
             flights: SingleFlight::default(),
-            negative: Arc::new(Negative::new(config.negative)),
-            cache: SourceCache::open(config),
-            timeout,
+            negative: Arc::new(Negative::new(config.cache.negative)),
+            cache: SourceCache::open(&config.cache),
+            timeout: config.source.download_timeout,
+            own_are_apart: config.source.check_redirects,
             held: Arc::default(),
         }
+    }
+
+    /// The same, with redirects held against `is_allowed`.
+    pub fn checking_redirects(
+        mut self,
+        is_allowed: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.sources = self.sources.checking_redirects(is_allowed);
+        self
     }
 
     /// The labels of the source cache in the metrics: of its look-ups, and of its tiers.
@@ -104,6 +116,8 @@ impl Downloads {
     /// are shared with it, so it is taken before waiting for a worker.
     pub(super) fn expect(&self, url: &str, headers: &HeaderMap, purpose: Use) -> Download {
         let is_condition = |name: &HeaderName| [IF_NONE_MATCH, IF_MODIFIED_SINCE].contains(name);
+        let is_apart = self.own_are_apart && purpose == Use::Own;
+        let url = if is_apart { &format!("own {url}") } else { url };
         let identity = key(url, headers, |name| !is_condition(name));
         let whole = key(url, headers, |_| true);
         Download {

@@ -3,13 +3,13 @@
 //! Owns the order of work and what is counted on the way. It does not know HTTP beyond header maps, and not pixels.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-    RANGE,
+    ACCEPT_ENCODING, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, HeaderName};
 
@@ -18,6 +18,7 @@ use super::assets::Assets;
 use super::downloads::{Downloads, Failure, Obtained, Use};
 use super::fetch_count::FetchCount;
 use super::lookup::{Made, Wanted};
+use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
 use super::{Asked, Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
@@ -25,12 +26,11 @@ use crate::cache::{Freshness, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
+use crate::live::Live;
 use crate::monitoring::{self, InProgress, Span};
-use crate::options::{Options, ParsedRequest, Parser};
+use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched};
-use crate::url::path;
-use crate::url::signature::Verifier;
 use crate::vips::{Cancel, ThreadGuard};
 
 /// Worker threads that run image jobs.
@@ -39,10 +39,8 @@ pub type ImageWorkers = Workers<Job, Result<Processed, Error>, Cancel>;
 /// What the service is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Checks signatures.
-    pub verifier: Verifier,
-    /// Reads options and source URLs.
-    pub parser: Parser,
+    /// What a URL has to satisfy.
+    pub rules: Live<Rules>,
     /// Fetches sources.
     pub downloads: Downloads,
     /// Watermark and fallback image.
@@ -114,7 +112,7 @@ impl ImageService {
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
-        let parsed = self.parse(&request)?;
+        let parsed = self.parts.rules.get().parse(&request)?;
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {
                 source_url: parsed.source_url.clone(),
@@ -131,14 +129,6 @@ impl ImageService {
         Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
     }
 
-    /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
-    fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
-        let path = self.parts.verifier.verify(path::split(&request.target)?)?;
-        self.parts
-            .parser
-            .parse(&path, &request.features, now_unix())
-    }
-
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
     fn check_result_format(&self, options: &Options) -> Result<(), Error> {
         match options.output.format {
@@ -151,16 +141,29 @@ impl ImageService {
         }
     }
 
+    /// `IMGFORGE_ALLOWED_MIME_TYPES`.
+    fn check_type(&self, format: ImageFormat) -> Result<(), Error> {
+        let allowed = &self.parts.settings.limits.allowed_formats;
+        if allowed.is_empty() || allowed.contains(&format) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::SourceTypeNotAllowed,
+            format!("Source image type is not allowed: {}", format.info().mime),
+        ))
+    }
+
     /// Waits for a worker, fetches the source and processes it.
     pub(super) async fn work(&self, wanted: &Wanted) -> Result<Made, Error> {
         let Wanted {
             request, parsed, ..
         } = wanted;
         let previous = wanted.previous.as_ref();
-        let conditions = match previous {
+        let mut headers = match previous {
             Some(kept) => validators::revalidation(&kept.value.headers),
             None => wanted.conditions.clone(),
         };
+        headers.extend(wanted.cookie.clone().map(|value| (COOKIE, value)));
         let purpose = if parsed.options.delivery.bypass_cache {
             Use::Bypass
         } else {
@@ -170,7 +173,7 @@ impl ImageService {
         let download = self
             .parts
             .downloads
-            .expect(&parsed.source_url, &conditions, purpose);
+            .expect(&parsed.source_url, &headers, purpose);
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
         let waited = queued.elapsed().as_secs_f64();
@@ -184,7 +187,7 @@ impl ImageService {
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
             url: parsed.source_url.clone(),
-            headers: conditions,
+            headers,
             max_bytes: limits
                 .max_src_file_size
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
@@ -219,6 +222,9 @@ impl ImageService {
             },
         };
         drop(download);
+        if fallback_for.is_none() {
+            self.check_type(source.format)?;
+        }
         let origin_bytes = source.bytes.len() as u64;
         let headers = kept_headers(&source.headers, fallback_for.is_some());
         let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;
@@ -260,13 +266,14 @@ impl ImageService {
         parsed: ParsedRequest,
     ) -> Result<ImageResponse, Error> {
         let fetch = FetchCount::begin(&parsed.source_url);
-        let result = self
-            .parts
-            .downloads
-            .sources()
+        let sources = self.parts.downloads.sources();
+        let mut headers = validators::picked(&request.headers, RAW_REQUEST_HEADERS);
+        let cookie = sources.cookies(&parsed.source_url, &request.headers);
+        headers.extend(cookie.map(|value| (COOKIE, value)));
+        let result = sources
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
-                headers: validators::picked(&request.headers, RAW_REQUEST_HEADERS),
+                headers,
                 max_bytes: 0,
                 deadline: request.deadline,
             })
@@ -312,13 +319,6 @@ fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
             SOURCE_HEADERS
         },
     )
-}
-
-fn now_unix() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Headers of a source that decide headers of a processed image.

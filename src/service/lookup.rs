@@ -6,15 +6,14 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::answer::{Answer, Finished};
 use super::image::ImageService;
 use super::{CacheOutcome, CacheStatus, ImageRequest, validators};
 use crate::cache::{CacheKey, Epoch, Freshness, Kept, KeyParts, Lifetime, State, Tags, Turn};
 use crate::error::{Error, Kind};
-use crate::options::{ClientFeatures, ParsedRequest};
-use crate::url::path;
+use crate::options::ParsedRequest;
 
 /// A result that is wanted.
 #[derive(Clone, Debug)]
@@ -23,6 +22,8 @@ pub(super) struct Wanted {
     pub(super) parsed: ParsedRequest,
     /// What the source is asked.
     pub(super) conditions: HeaderMap,
+    /// Those of the client's cookies that the source gets to see.
+    pub(super) cookie: Option<HeaderValue>,
     /// A kept result that has to be asked for anew.
     pub(super) previous: Option<Kept<Arc<Finished>>>,
     /// Whether a client waits for it.
@@ -48,11 +49,14 @@ impl ImageService {
         parsed: &ParsedRequest,
     ) -> Result<(Answer, CacheStatus), Error> {
         let conditions = validators::conditional_headers(&request.headers, &self.parts.delivery);
-        let key = self.key(request, parsed);
+        let sources = self.parts.downloads.sources();
+        let cookie = sources.cookies(&parsed.source_url, &request.headers);
+        let key = self.key(request, parsed, cookie.as_ref());
         let wanted = |conditions, previous| Wanted {
             request: request.clone(),
             parsed: parsed.clone(),
             conditions,
+            cookie,
             previous,
             is_request: true,
             key,
@@ -211,23 +215,24 @@ impl ImageService {
         let ImageRequest {
             target, features, ..
         } = &wanted.request;
-        let without_hints = || {
-            let path = path::split(target).ok()?.path;
-            let features = ClientFeatures::default();
-            self.parts.parser.parse(&path, &features, i64::MIN).ok()
-        };
         if features.dpr.is_none() && features.width.is_none() {
             return Self::variant_of(&wanted.parsed);
         }
-        Self::variant_of(without_hints().as_ref().unwrap_or(&wanted.parsed))
+        let without_hints = self.parts.rules.get().parse_for_purge(target);
+        Self::variant_of(without_hints.as_ref().unwrap_or(&wanted.parsed))
     }
 
-    fn key(&self, request: &ImageRequest, parsed: &ParsedRequest) -> CacheKey {
+    fn key(
+        &self,
+        request: &ImageRequest,
+        parsed: &ParsedRequest,
+        cookie: Option<&HeaderValue>,
+    ) -> CacheKey {
         CacheKey::new(&KeyParts {
             options: &parsed.options.cache_form(),
             source_url: &parsed.source_url,
             features: &format!("{:?}", request.features),
-            forwarded: "",
+            forwarded: cookie.map_or(&[], HeaderValue::as_bytes),
             conditions: "",
             environment: &self.parts.environment,
         })

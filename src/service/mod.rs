@@ -7,6 +7,7 @@ mod fetch_count;
 pub mod image;
 mod lookup;
 pub mod purge;
+pub mod rules;
 mod stored;
 pub mod validators;
 pub mod workers;

@@ -6,8 +6,6 @@ use futures_util::future::BoxFuture;
 use super::image::ImageService;
 use crate::cache::Purge;
 use crate::error::Error;
-use crate::options::ClientFeatures;
-use crate::url::path;
 
 /// What is to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +63,7 @@ impl ImageService {
             PurgeRequest::Source(url) => both(Purge::Source(url.into())),
             PurgeRequest::Prefix(prefix) => both(Purge::Prefix(prefix.into())),
             PurgeRequest::Url(target) => {
-                let path = path::split(&target)?.path;
-                let features = ClientFeatures::default();
-                // At the beginning of time no URL has expired.
-                let parsed = self.parts.parser.parse(&path, &features, i64::MIN)?;
+                let parsed = self.parts.rules.get().parse_for_purge(&target)?;
                 let source = parsed.source_url.as_str().into();
                 let variants = Purge::Variants {
                     variant_of: Self::variant_of(&parsed),
