@@ -2,6 +2,7 @@
 //! Rule: `spec/configuration.md`.
 
 pub mod access;
+pub mod admin;
 pub mod assets;
 pub mod cache;
 pub mod cookies;
@@ -23,6 +24,7 @@ mod names;
 mod networks;
 pub mod processing;
 pub mod reporting;
+pub mod secrets;
 pub mod server;
 pub mod source;
 pub mod telemetry;
@@ -38,10 +40,10 @@ pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
-    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
-    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig,
-    telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
+    admin::AdminConfig, cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig,
+    limits::LimitsConfig, logging::LogConfig, monitoring::MonitoringConfig,
+    processing::ProcessingConfig, reporting::ReportingConfig, server::ServerConfig,
+    source::SourceConfig, telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -66,8 +68,10 @@ pub struct Config {
     pub assets: AssetsConfig,
     /// Response headers.
     pub delivery: DeliveryConfig,
-    /// Result cache.
+    /// Caches.
     pub cache: CacheConfig,
+    /// Admin listener.
+    pub admin: AdminConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
     /// Where traces and metrics are sent.
@@ -104,7 +108,7 @@ pub struct Section {
 
 /// Every variable, by section.
 pub const SECTIONS: &[Section] = &[
-    section("Environment file", env::VARS),
+    section("Environment from elsewhere", secrets::VARS),
     section("Server", server::VARS),
     section("Access", access::VARS),
     section("Workers", workers::VARS),
@@ -115,6 +119,7 @@ pub const SECTIONS: &[Section] = &[
     section("Watermark and fallback image", assets::VARS),
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),
+    section("Administration", admin::VARS),
     section("Metrics", monitoring::VARS),
     section("OpenTelemetry", telemetry::open_telemetry::VARS),
     section(

@@ -174,7 +174,7 @@ fn outcome(error: &FetchError) -> FetchOutcome {
         | FetchError::Status { .. }
         | FetchError::Partial
         | FetchError::Undetectable(_)
-        | FetchError::NotGzip
+        | FetchError::NotCoded
         | FetchError::FormatUnknown => FetchOutcome::Invalid,
     }
 }
