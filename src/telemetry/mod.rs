@@ -3,6 +3,7 @@
 //! Owns everything between [`crate::monitoring::trace`], which hands over finished requests, and the network. Requests
 //! never wait for it: queues are bounded, and what does not fit or cannot be sent is dropped and counted.
 
+mod cloud_watch;
 mod datadog;
 mod gauges;
 mod identity;
@@ -38,6 +39,9 @@ pub enum TelemetryError {
     /// `OPEN_TELEMETRY_CLIENT_CERT` and `_KEY` do not give an identity.
     #[error("can't load OpenTelemetry client cert/key pair: {0}")]
     ClientPair(String),
+    /// CloudWatch cannot be asked.
+    #[error("can't load CloudWatch config: {0}")]
+    CloudWatch(String),
     /// A client or an exporter could not be built.
     #[error("can't set up {integration}: {reason}")]
     Exporter {
@@ -102,6 +106,9 @@ impl Telemetry {
         }
         if !config.new_relic.key.is_empty() {
             otlp::new_relic::start(&config.new_relic, &mut setup)?;
+        }
+        if !config.cloud_watch.service_name.is_empty() {
+            cloud_watch::start(&config.cloud_watch, &mut setup)?;
         }
         let tracer = config.has_traces().then(|| {
             Arc::new(Hub {

@@ -1,7 +1,9 @@
 //! Amazon CloudWatch.
 
+use std::collections::HashMap;
+
 use super::super::draft::Draft;
-use super::super::errors::ConfigError;
+use super::super::env::Env;
 use super::super::types::format::STRING;
 use super::super::var::Var;
 
@@ -14,6 +16,18 @@ pub struct CloudWatchConfig {
     pub namespace: String,
     /// `CLOUD_WATCH_REGION`; empty follows the AWS settings.
     pub region: String,
+    /// The environment, where the integration is on.
+    pub environment: Environment,
+}
+
+/// Names and values; they hold secrets of others, so they are not shown.
+#[derive(Clone, Default)]
+pub struct Environment(pub HashMap<String, String>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Environment(..)")
+    }
 }
 
 pub(in crate::config) const VARS: &[Var] = &[
@@ -21,7 +35,7 @@ pub(in crate::config) const VARS: &[Var] = &[
         "CLOUD_WATCH_SERVICE_NAME",
         "",
         STRING,
-        "Value of the dimension `ServiceName`; turns the integration on. Not built yet: the server does not start with it.",
+        "Value of the dimension `ServiceName`; turns the integration on.",
         |d, v| {
             d.config.telemetry.cloud_watch.service_name = v.to_owned();
             Ok(())
@@ -49,12 +63,12 @@ pub(in crate::config) const VARS: &[Var] = &[
     ),
 ];
 
-/// Not built yet, and not to be ignored silently.
-pub(super) fn complete(draft: &mut Draft) {
-    if !draft.config.telemetry.cloud_watch.service_name.is_empty() {
-        draft.errors.push(ConfigError::Together(
-            "IMGPROXY_CLOUD_WATCH_SERVICE_NAME: metrics for CloudWatch are not built yet, unset it"
-                .to_owned(),
-        ));
+/// The tools of AWS have variables of their own, which the integration reads like them.
+pub(super) fn keep_environment(draft: &mut Draft, env: &dyn Env) {
+    let config = &mut draft.config.telemetry.cloud_watch;
+    if !config.service_name.is_empty() {
+        let pairs = env.names().into_iter();
+        let pairs = pairs.filter_map(|name| Some((name.clone(), env.get(&name)?)));
+        config.environment = Environment(pairs.collect());
     }
 }

@@ -12,6 +12,7 @@ pub use self::new_relic::NewRelicConfig;
 pub use self::open_telemetry::OpenTelemetryConfig;
 
 use super::draft::Draft;
+use super::env::Env;
 
 /// Every integration; each is off unless its own variable turns it on.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,7 @@ pub struct TelemetryConfig {
 impl TelemetryConfig {
     /// Whether anything is to be sent anywhere.
     pub fn is_on(&self) -> bool {
-        self.has_traces()
+        self.has_traces() || !self.cloud_watch.service_name.is_empty()
     }
 
     /// Whether requests are traced.
@@ -38,9 +39,13 @@ impl TelemetryConfig {
     }
 }
 
+/// Keeps what the tools of a cloud read for themselves.
+pub(super) fn keep_environment(draft: &mut Draft, env: &dyn Env) {
+    cloud_watch::keep_environment(draft, env);
+}
+
 /// Checks that only matter where an integration is on.
 pub(super) fn complete(draft: &mut Draft) {
-    cloud_watch::complete(draft);
     open_telemetry::complete(draft);
     new_relic::complete(draft);
 }

@@ -1,8 +1,10 @@
 //! The integrations against a local recorder: what is sent is decoded, not only counted.
 
+mod cloud_watch;
 mod datadog;
 mod new_relic;
 mod open_telemetry;
+mod tls;
 
 use std::time::{Duration, Instant};
 
