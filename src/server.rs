@@ -31,9 +31,8 @@ use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::purge::Purges;
 use crate::service::workers::Workers;
 use crate::source::{self, Sources};
-use crate::telemetry::Telemetry;
 use crate::vips::{self, Vector, VipsSettings};
-use crate::{decode, encode, processing};
+use crate::{decode, encode, processing, telemetry::Telemetry};
 use housekeeping::Housekeeping;
 
 pub use self::reload::ReloadError;
@@ -251,9 +250,8 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
-        let workers = u64::try_from(components.facts.workers);
-        monitoring::set_workers(workers.unwrap_or(u64::MAX));
-        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
+        let telemetry =
+            Telemetry::start(&config.telemetry, &components.facts).map_err(component)?;
         let admin = AdminServer::start(&config.admin, &server.path_prefix, components.purges)?;
         let addr = listener.local_addr();
         let settings = Settings {
