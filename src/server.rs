@@ -264,9 +264,8 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
-        let workers = u64::try_from(components.facts.workers);
-        monitoring::set_workers(workers.unwrap_or(u64::MAX));
-        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
+        let telemetry =
+            Telemetry::start(&config.telemetry, &components.facts).map_err(component)?;
         let admin = AdminServer::start(&config.admin, &server.path_prefix, components.purges)?;
         let addr = listener.local_addr();
         let settings = Settings {
