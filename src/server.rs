@@ -29,7 +29,7 @@ use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
-use crate::source::Sources;
+use crate::source::{self, Sources};
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
 use housekeeping::Housekeeping;
@@ -70,11 +70,18 @@ struct Components {
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
 async fn build(config: &Config) -> Result<Components, StartError> {
     let libvips = start_vips(&config.processing, &config.debugging)?;
-    let reporters = Reporters::start(&config.reporting).map_err(component)?;
-    let sources = Sources::new(&config.source).map_err(component)?;
+    let tls = source::tls::verified(&config.source).map_err(component)?;
+    let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
+    let mut sources = Sources::new(&config.source).map_err(component)?;
     let assets = Assets::load(&config.assets, &sources)
         .await
         .map_err(component)?;
+    let reloader = Reloader::new(config).map_err(component)?;
+    // The operator's own pictures need not be among the allowed sources, nor what they redirect to.
+    if config.source.check_redirects {
+        let rules = reloader.rules.clone();
+        sources = sources.checking_redirects(move |url| rules.get().allow_source(url));
+    }
     let savable: Vec<_> = encode::savable().collect();
     let settings = processing::Settings {
         processing: with_savable_formats(&config.processing, &savable)?,
@@ -82,7 +89,6 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         watermark_opacity: config.assets.watermark_opacity,
         savable: savable.clone(),
     };
-    let reloader = Reloader::new(config).map_err(component)?;
     let cache = ResultCache::new(&config.cache);
     let cache_is_on = config.cache.kind != CacheType::Off;
     if cache_is_on {

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod assets;
 pub mod cache;
+pub mod cookies;
 pub mod datetime;
 pub mod debugging;
 pub mod delivery;

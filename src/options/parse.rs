@@ -107,6 +107,11 @@ impl Parser {
         self.finish(scope.options, source)
     }
 
+    /// Whether `url`, replacements and base URL applied, is in `ALLOWED_SOURCES`.
+    pub fn allows_source(&self, url: &str) -> bool {
+        self.allowed_sources.check(url).is_ok()
+    }
+
     /// The source, its extension, and whether it is allowed.
     fn finish(&self, mut options: Options, source: &[&str]) -> Result<ParsedRequest, Error> {
         let source = source_url::decode(source, self.base64_includes_filename)?;

@@ -8,8 +8,8 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-    RANGE,
+    ACCEPT_ENCODING, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, HeaderName};
 
@@ -156,12 +156,17 @@ impl ImageService {
         conditions: HeaderMap,
     ) -> Result<(Answer, CacheStatus), Error> {
         let options = parsed.options.cache_form();
+        let sources = self.parts.downloads.sources();
+        let cookie = sources.cookies(&parsed.source_url, &request.headers);
+        let forwarded = cookie
+            .as_ref()
+            .map_or("", |value| value.to_str().unwrap_or(""));
         let key = |conditions: &HeaderMap| {
             CacheKey::new(&KeyParts {
                 options: &options,
                 source_url: &parsed.source_url,
                 features: &format!("{:?}", request.features),
-                forwarded: "",
+                forwarded,
                 conditions: &if conditions.is_empty() {
                     String::new()
                 } else {
@@ -185,7 +190,9 @@ impl ImageService {
             }
             Lookup::Shared(answer) => Ok((answer?, CacheStatus::Collapsed)),
             Lookup::Lead(guard) => {
-                match self.work(request, parsed, conditions.clone()).await {
+                let mut headers = conditions.clone();
+                headers.extend(cookie.map(|value| (COOKIE, value)));
+                match self.work(request, parsed, headers).await {
                     Ok(answer) => {
                         // An answer to a condition is nobody else's; what stands in for an error is not kept.
                         if conditions.is_empty() && answer.is_kept() {
@@ -217,10 +224,10 @@ impl ImageService {
         &self,
         request: &ImageRequest,
         parsed: &ParsedRequest,
-        conditions: HeaderMap,
+        headers: HeaderMap,
     ) -> Result<Answer, Error> {
         // Before the queue, so that all who wait for a worker share one download.
-        let download = self.parts.downloads.expect(&parsed.source_url, &conditions);
+        let download = self.parts.downloads.expect(&parsed.source_url, &headers);
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
         let waited = queued.elapsed().as_secs_f64();
@@ -232,13 +239,17 @@ impl ImageService {
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
             url: parsed.source_url.clone(),
-            headers: conditions,
+            headers: headers.clone(),
             max_bytes: limits
                 .max_src_file_size
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
             deadline: request.deadline,
         };
         let (source, fallback_for) = match download.fetch(fetch).await {
+            // A source that ignores conditions need not be processed for a client that has the result.
+            Ok(Fetched::Image(image)) if validators::holds(&headers, &image.headers) => {
+                return Ok(Answer::NotModified(kept_headers(&image.headers, false)));
+            }
             Ok(Fetched::Image(image)) => (image, None),
             Ok(Fetched::NotModified(headers)) => return Ok(Answer::NotModified(headers)),
             Err(Failure {
@@ -299,13 +310,14 @@ impl ImageService {
         parsed: ParsedRequest,
     ) -> Result<ImageResponse, Error> {
         let fetch = FetchCount::begin(&parsed.source_url);
-        let result = self
-            .parts
-            .downloads
-            .sources()
+        let sources = self.parts.downloads.sources();
+        let mut headers = picked(&request.headers, RAW_REQUEST_HEADERS);
+        let cookie = sources.cookies(&parsed.source_url, &request.headers);
+        headers.extend(cookie.map(|value| (COOKIE, value)));
+        let result = sources
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
-                headers: picked(&request.headers, RAW_REQUEST_HEADERS),
+                headers,
                 max_bytes: 0,
                 deadline: request.deadline,
             })

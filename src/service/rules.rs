@@ -28,6 +28,11 @@ impl Rules {
         })
     }
 
+    /// Whether a source may have this URL.
+    pub fn allow_source(&self, url: &str) -> bool {
+        self.parser.allows_source(url)
+    }
+
     /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
     pub(super) fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
         let path = self.verifier.verify(path::split(&request.target)?)?;

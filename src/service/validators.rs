@@ -62,19 +62,22 @@ pub fn last_modified(source: &HeaderMap, config: &DeliveryConfig) -> Option<Head
 
 /// Turns a kept answer into "not modified" where the client's conditions, as a source would see them, hold.
 pub(super) fn unless_modified(answer: Answer, conditions: &HeaderMap) -> Answer {
-    let headers = answer.source_headers();
-    let matches = match (conditions.get(IF_NONE_MATCH), headers.get(ETAG)) {
+    if holds(conditions, answer.source_headers()) {
+        Answer::NotModified(answer.source_headers().clone())
+    } else {
+        answer
+    }
+}
+
+/// Whether a source with these headers, had it looked at the conditions, would have said "not modified".
+pub(super) fn holds(conditions: &HeaderMap, headers: &HeaderMap) -> bool {
+    match (conditions.get(IF_NONE_MATCH), headers.get(ETAG)) {
         (Some(wanted), Some(tag)) => matches_tag(wanted, tag),
         (Some(_), None) => false,
         (None, _) => is_not_newer(
             headers.get(LAST_MODIFIED),
             conditions.get(IF_MODIFIED_SINCE),
         ),
-    };
-    if matches {
-        Answer::NotModified(headers.clone())
-    } else {
-        answer
     }
 }
 

@@ -16,6 +16,7 @@
 mod common;
 
 mod animation;
+mod attacks;
 mod bitmaps;
 mod cache;
 mod cancellation;
@@ -44,4 +45,5 @@ mod signing;
 mod sources;
 mod svg;
 mod syslog;
+mod torture;
 mod watermark;
