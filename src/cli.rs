@@ -10,10 +10,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::env::Layered;
 use crate::config::var::DefaultValue;
 use crate::config::{
     ArgsEnv, Config, Env, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective,
 };
+use crate::secrets::{self, SecretsError};
 use crate::{docgen, logging};
 
 /// Where the variables come from, as long as the program runs.
@@ -31,12 +33,20 @@ pub fn run<E: Error>(
             return ExitCode::from(code);
         }
     };
-    let env: SharedEnv = Arc::new(files);
     let result = match command {
-        Command::Serve { ignored } => return start(ignored, env, serve),
+        Command::Serve { ignored } => match with_secrets(files) {
+            Ok(env) => return start(ignored, env, serve),
+            Err((files, error)) => {
+                let _ = logging::init(&LogConfig::load_leniently(&files), None);
+                logging::critical(&chain(&error));
+                return ExitCode::FAILURE;
+            }
+        },
         Command::Health => health::run(&ProcessEnv),
         Command::Version => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Config => print_config(&*env),
+        Command::Config => with_secrets(files)
+            .map_err(|(_, error)| chain(&error))
+            .and_then(|env| print_config(&*env)),
         Command::Docs { check } => docs(Path::new("."), check),
         Command::Help { long } => print(&help(long)),
     };
@@ -46,6 +56,17 @@ pub fn run<E: Error>(
             complain(&message);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Lays what the secret stores hold over the environment, once; a reload finds the same.
+fn with_secrets(mut env: ArgsEnv) -> Result<SharedEnv, (ArgsEnv, SecretsError)> {
+    match secrets::load(&env).map(Layered::into_values) {
+        Ok(values) => {
+            env.0.extend(values);
+            Ok(Arc::new(env))
+        }
+        Err(error) => Err((env, error)),
     }
 }
 
@@ -168,7 +189,7 @@ fn start<E: Error>(
         Ok(loaded) => loaded,
         Err(errors) => {
             // That syslog is missing as well is the least of the mistakes.
-            let _ = logging::init(&LogConfig::load_leniently(&*env));
+            let _ = logging::init(&LogConfig::load_leniently(&*env), None);
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -183,7 +204,7 @@ fn start<E: Error>(
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = logging::init(&config.logging) {
+    if let Err(error) = logging::init(&config.logging, config.exported_log_level()) {
         logging::critical(&error.to_string());
         return ExitCode::FAILURE;
     }

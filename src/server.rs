@@ -30,6 +30,7 @@ use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
 use crate::source::{self, Sources};
+use crate::telemetry::Telemetry;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
 use housekeeping::Housekeeping;
@@ -80,7 +81,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     // The operator's own pictures need not be among the allowed sources, nor what they redirect to.
     if config.source.check_redirects {
         let rules = reloader.rules.clone();
-        sources = sources.checking_redirects(move |url| rules.get().allow_source(url));
+        sources = sources.checking_redirects(move |url| rules.get().allows_source(url));
     }
     let savable: Vec<_> = encode::savable().collect();
     let settings = processing::Settings {
@@ -214,8 +215,14 @@ fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartErro
     StartError::Component(Box::new(error))
 }
 
-/// What libvips still holds once every request has ended.
-fn log_leaks() {
+/// What libvips still holds once every request has ended; a worker may need a moment more than its request.
+async fn log_leaks() {
+    for _ in 0..20 {
+        if vips::live_objects() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let (objects, memory) = (vips::live_objects(), vips::memory());
     tracing::info!(
         objects,
@@ -239,6 +246,9 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
+        let workers = u64::try_from(components.facts.workers);
+        monitoring::set_workers(workers.unwrap_or(u64::MAX));
+        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
         let addr = listener.local_addr();
         let settings = Settings {
             server: server.clone(),
@@ -254,12 +264,13 @@ impl Server {
             reporters: components.reporters.clone(),
         };
         let readiness = components.readiness;
-        let app = Arc::new(App::new(
+        let app = App::new(
             &settings,
             components.images,
             components.health,
             Arc::clone(&readiness),
-        ));
+        );
+        let app = Arc::new(app.traced(telemetry.tracer()));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -270,6 +281,7 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            telemetry,
             reloader: components.reloader,
             readiness,
             drain_delay: server.drain_delay,
@@ -290,6 +302,7 @@ pub struct Running {
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    telemetry: Telemetry,
     reloader: Reloader,
     readiness: Arc<Readiness>,
     drain_delay: Duration,
@@ -320,9 +333,9 @@ impl Running {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
         }
-        self.reporters.stop(LAST_REPORTS).await;
+        tokio::join!(self.telemetry.stop(), self.reporters.stop(LAST_REPORTS));
         if self.leak_check {
-            log_leaks();
+            log_leaks().await;
         }
     }
 

@@ -7,7 +7,7 @@ use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
 use super::{
     Config, LogConfig, ServerConfig, assets, delivery, logging, migration, monitoring, server,
-    source, url, vars, workers,
+    source, telemetry, url, vars, workers,
 };
 
 impl Config {
@@ -268,6 +268,7 @@ fn complete(draft: &mut Draft) {
     assets::complete(draft);
     logging::complete(draft);
     monitoring::complete(draft);
+    telemetry::complete(draft);
 }
 
 fn deprecations(draft: &mut Draft) {

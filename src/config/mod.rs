@@ -23,8 +23,10 @@ mod names;
 mod networks;
 pub mod processing;
 pub mod reporting;
+pub mod secrets;
 pub mod server;
 pub mod source;
+pub mod telemetry;
 mod types;
 pub mod url;
 pub mod var;
@@ -39,8 +41,8 @@ pub use self::var::Var;
 pub use self::{
     cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
     logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
-    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig, url::UrlConfig,
-    workers::WorkersConfig,
+    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig,
+    telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -69,6 +71,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
+    /// Where traces and metrics are sent.
+    pub telemetry: TelemetryConfig,
     /// Log format and level, syslog.
     pub logging: LogConfig,
     /// Which variables are set.
@@ -77,6 +81,17 @@ pub struct Config {
     pub debugging: DebuggingConfig,
     /// Error reporting.
     pub reporting: ReportingConfig,
+}
+
+impl Config {
+    /// The least severe level of log lines that an integration gets; `None` where none wants any.
+    pub fn exported_log_level(&self) -> Option<tracing::Level> {
+        let config = &self.telemetry.open_telemetry;
+        let level = config.log_level.unwrap_or(self.logging.level);
+        config
+            .exporter(telemetry::open_telemetry::Signal::Logs)
+            .map(|_| level)
+    }
 }
 
 /// The variables of one section, for documentation.
@@ -90,7 +105,7 @@ pub struct Section {
 
 /// Every variable, by section.
 pub const SECTIONS: &[Section] = &[
-    section("Environment file", env::VARS),
+    section("Environment from elsewhere", secrets::VARS),
     section("Server", server::VARS),
     section("Access", access::VARS),
     section("Workers", workers::VARS),
@@ -102,6 +117,14 @@ pub const SECTIONS: &[Section] = &[
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),
     section("Metrics", monitoring::VARS),
+    section("OpenTelemetry", telemetry::open_telemetry::VARS),
+    section(
+        "OpenTelemetry exporters",
+        telemetry::open_telemetry::EXPORTER_VARS,
+    ),
+    section("Datadog", telemetry::datadog::VARS),
+    section("New Relic", telemetry::new_relic::VARS),
+    section("CloudWatch", telemetry::cloud_watch::VARS),
     section("Logging", logging::VARS),
     section("Names of older programs", migration::VARS),
     section("Error reporting", reporting::VARS),

@@ -14,6 +14,7 @@ use super::report::Reported;
 use super::request::{RequestContext, client_features};
 use super::{App, log};
 use crate::error::{Error, Kind};
+use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress, Reason, Span};
 use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Noted};
 
@@ -111,6 +112,7 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
     let closed = context.closed.clone();
     let progress = Streaming {
         since: Instant::now(),
+        trace: trace::current(),
         _images: InProgress::images(),
     };
     let gone = futures_util::stream::once(async move {
@@ -133,12 +135,16 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
 
 struct Streaming {
     since: Instant,
+    trace: Option<Trace>,
     _images: InProgress,
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        monitoring::span(Span::StreamingImage, self.since.elapsed().as_secs_f64());
+        // The body is sent outside of the request's task.
+        trace::sync_scope(self.trace.take(), || {
+            monitoring::span(Span::StreamingImage, self.since.elapsed().as_secs_f64());
+        });
     }
 }
 
@@ -162,6 +168,7 @@ impl Outcome<'_> {
         self.record(outcome.status);
         if error.kind() != Kind::Cancelled {
             monitoring::error(outcome.category);
+            trace::exception(error);
         }
         if let Some(reason) = rejection(error.kind()) {
             monitoring::rejected(reason);

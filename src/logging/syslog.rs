@@ -49,6 +49,7 @@ impl Syslog {
             tag: config.tag.clone(),
             host: hostname(),
             retry_at: None,
+            told_at: None,
         };
         std::thread::Builder::new()
             .name("syslog".to_owned())
@@ -88,6 +89,7 @@ struct Writer {
     tag: String,
     host: String,
     retry_at: Option<Instant>,
+    told_at: Option<Instant>,
 }
 
 impl Writer {
@@ -142,9 +144,11 @@ impl Writer {
         }
     }
 
-    /// Says so once for every loss; the line goes to standard output.
+    /// Says so, but not often: the line is one more for syslog.
     fn lose(&mut self, error: &io::Error) {
-        if self.socket.take().is_some() {
+        let lost = self.socket.take().is_some();
+        if lost && self.told_at.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
+            self.told_at = Some(Instant::now());
             tracing::warn!(%error, "the connection to syslog is lost");
         }
     }
@@ -180,5 +184,7 @@ const MONTHS: [&str; 12] = [
 ];
 /// Lines that may wait. At a few hundred bytes each, about a megabyte.
 const QUEUE: usize = 4096;
+/// How long nobody hears of another loss.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// How long nobody tries to connect after a failure.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -200,3 +200,30 @@ fn a_flood_is_sampled_and_summed_up() {
         "{text}"
     );
 }
+
+#[test]
+fn a_panic_is_a_line() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(panicked));
+    let text = lines(LogFormat::Structured, Level::INFO, || {
+        let caught = std::panic::catch_unwind(|| panic!("at http://u:{}@h", "hunter2"));
+        assert!(caught.is_err());
+    });
+    std::panic::set_hook(before);
+    assert!(text.contains("level=ERROR msg=\"panic\""), "{text}");
+    assert!(text.contains("error=\"at http://***@h\""), "{text}");
+    assert!(text.contains("source=src/logging/tests.rs:"), "{text}");
+}
+
+#[test]
+fn a_threshold_of_its_own() {
+    let config = config(LogFormat::Json, Level::ERROR);
+    let enabled = |threshold, level| {
+        let filter = filter(&config, threshold);
+        filter.would_enable("imgforge::http::log", &level)
+    };
+    assert!(enabled(Threshold::Level(Level::DEBUG), Level::DEBUG));
+    assert!(!enabled(Threshold::Level(Level::WARN), Level::INFO));
+    assert!(!enabled(Threshold::Critical, Level::ERROR));
+    assert!(filter(&config, Threshold::Critical).would_enable(CRITICAL, &Level::ERROR));
+}

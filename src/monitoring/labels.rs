@@ -128,6 +128,20 @@ label! {
 }
 
 label! {
+    /// `integration` of `imgforge_telemetry_dropped_total`.
+    Integration {
+        /// An OpenTelemetry collector.
+        OpenTelemetry => "open_telemetry",
+        /// The Datadog agent.
+        Datadog => "datadog",
+        /// New Relic.
+        NewRelic => "new_relic",
+        /// Amazon CloudWatch.
+        CloudWatch => "cloud_watch",
+    }
+}
+
+label! {
     /// `kind` of `imgforge_auxiliary_fetches_total`.
     AuxiliaryKind {
         /// The watermark.
@@ -272,6 +286,11 @@ pub(super) fn reason_labels(index: usize) -> Vec<Label> {
         "reason",
         Reason::ALL.get(index).map_or("", |r| r.label()),
     )]
+}
+
+pub(super) fn integration_labels(index: usize) -> Vec<Label> {
+    let name = Integration::ALL.get(index).map_or("", |i| i.label());
+    vec![Label::new("integration", name)]
 }
 
 pub(super) fn scheme_labels(index: usize) -> Vec<Label> {

@@ -8,12 +8,13 @@ use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::labels::{
-    self, CacheKind, Delivery, FetchOutcome, Reason, ReportService, Route, Scheme, Span, Verb,
+    self, CacheKind, Delivery, FetchOutcome, Integration, Reason, ReportService, Route, Scheme,
+    Span, Verb,
 };
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
     AUXILIARY, CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
-    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, table,
+    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, float, table,
 };
 use crate::config::MonitoringConfig;
 use crate::error::Category;
@@ -47,6 +48,7 @@ pub(super) struct Series {
     pub(super) reloads: Handles<Counter>,
     pub(super) last_reload: Gauge,
     pub(super) ssrf_blocked: Counter,
+    pub(super) telemetry_dropped: Handles<Counter>,
     pub(super) log_suppressed: Counter,
     pub(super) syslog_dropped: Counter,
     pub(super) error_reports: Handles<Counter>,
@@ -178,6 +180,13 @@ impl Series {
                 .create(0..2),
             last_reload,
             ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
+            telemetry_dropped: registry
+                .counters(
+                    &table::TELEMETRY_DROPPED,
+                    Integration::ALL.len(),
+                    labels::integration_labels,
+                )
+                .create(0..Integration::ALL.len()),
             log_suppressed: registry.counter(&table::LOG_SUPPRESSED, Vec::new()),
             syslog_dropped: registry.counter(&table::SYSLOG_DROPPED, Vec::new()),
             error_reports: registry
@@ -279,15 +288,6 @@ pub(super) fn set_to_now(gauge: &Gauge) {
 
 fn load(count: &AtomicU64) -> f64 {
     float(count.load(Ordering::Relaxed))
-}
-
-/// Exact up to 2^53, which no gauge here reaches.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "gauges are doubles in the exposition format"
-)]
-fn float(value: u64) -> f64 {
-    value as f64
 }
 
 /// Rule: `spec/monitoring.md` B4.

@@ -44,7 +44,7 @@ pub struct Metric {
 }
 
 /// Bounds of imgproxy's histograms, in seconds.
-pub(super) const IMGPROXY_BUCKETS: &[f64] = &[
+pub const IMGPROXY_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
@@ -319,6 +319,12 @@ pub(super) const ERROR_REPORTS: Metric = counter(
     "Errors reported, by service and by what became of the report.",
 );
 
+pub(super) const TELEMETRY_DROPPED: Metric = counter(
+    "imgforge_telemetry_dropped_total",
+    &["integration"],
+    "Traces, log lines and exports of metrics that could not be sent, by integration.",
+);
+
 /// Every family that the recorder holds; `process_*` is in [`super::process`].
 pub const METRICS: &[Metric] = &[
     HTTP_DURATION,
@@ -364,6 +370,7 @@ pub const METRICS: &[Metric] = &[
     RELOADS,
     LAST_RELOAD,
     SSRF_BLOCKED,
+    TELEMETRY_DROPPED,
     LOG_SUPPRESSED,
     SYSLOG_DROPPED,
     ERROR_REPORTS,

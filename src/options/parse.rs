@@ -73,6 +73,11 @@ impl Parser {
         Ok(parser)
     }
 
+    /// Whether a source URL is among `ALLOWED_SOURCES`.
+    pub fn allows_source(&self, url: &str) -> bool {
+        self.allowed_sources.check(url).is_ok()
+    }
+
     /// Parses a path whose signature was verified. `features`: client hints, `None` each where they are off or absent.
     /// `now_unix`: seconds, against which `expires` is judged.
     ///
@@ -105,11 +110,6 @@ impl Parser {
             self.apply_url(&mut scope, &segments)?
         };
         self.finish(scope.options, source)
-    }
-
-    /// Whether `url`, replacements and base URL applied, is in `ALLOWED_SOURCES`.
-    pub fn allows_source(&self, url: &str) -> bool {
-        self.allowed_sources.check(url).is_ok()
     }
 
     /// The source, its extension, and whether it is allowed.

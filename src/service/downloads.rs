@@ -21,7 +21,7 @@ use super::fetch_count::FetchCount;
 use crate::cache::{CacheKey, Seat, SingleFlight, Turn};
 use crate::config::cache::NegativeTtl;
 use crate::error::Kind;
-use crate::monitoring;
+use crate::monitoring::{self, trace};
 use crate::source::{FetchError, FetchRequest, Fetched, Sources};
 
 /// Downloads of all requests. Clones share them.
@@ -68,8 +68,9 @@ impl Downloads {
     async fn download(
         &self,
         identity: CacheKey,
-        request: FetchRequest,
+        mut request: FetchRequest,
     ) -> Result<Fetched, Failure> {
+        trace::inject(&mut request.headers);
         let fetch = FetchCount::begin(&request.url);
         let result = self.sources.fetch(request).await;
         fetch.ended(&result);

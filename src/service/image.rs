@@ -26,6 +26,7 @@ use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::live::Live;
+use crate::monitoring::trace;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
 use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
@@ -107,6 +108,7 @@ impl ImageService {
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let parsed = self.parts.rules.get().parse(&request)?;
+        trace::describe(&parsed.source_url, || parsed.options.to_string());
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {
                 source_url: parsed.source_url.clone(),
@@ -264,6 +266,7 @@ impl ImageService {
                         "could not load the image, using the fallback image"
                     );
                     monitoring::error(error.outcome().category);
+                    trace::exception(&error);
                     (image.clone(), Some(error))
                 }
                 _ => return Err(error),
@@ -314,6 +317,7 @@ impl ImageService {
         let mut headers = picked(&request.headers, RAW_REQUEST_HEADERS);
         let cookie = sources.cookies(&parsed.source_url, &request.headers);
         headers.extend(cookie.map(|value| (COOKIE, value)));
+        trace::inject(&mut headers);
         let result = sources
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),

@@ -28,15 +28,15 @@ impl Rules {
         })
     }
 
-    /// Whether a source may have this URL.
-    pub fn allow_source(&self, url: &str) -> bool {
-        self.parser.allows_source(url)
-    }
-
     /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
     pub(super) fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
         let path = self.verifier.verify(path::split(&request.target)?)?;
         self.parser.parse(&path, &request.features, now_unix())
+    }
+
+    /// Whether a source URL, such as one that a redirect leads to, is among the allowed sources.
+    pub fn allows_source(&self, url: &str) -> bool {
+        self.parser.allows_source(url)
     }
 }
 

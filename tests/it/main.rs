@@ -45,5 +45,6 @@ mod signing;
 mod sources;
 mod svg;
 mod syslog;
+mod telemetry;
 mod torture;
 mod watermark;

@@ -195,6 +195,38 @@ async fn a_host_that_goes_costs_lines_and_no_request() {
     );
 }
 
+/// A daemon that takes a connection and closes it at once may not make the server talk to itself.
+#[tokio::test]
+async fn a_host_that_wants_nothing() {
+    let daemon = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = daemon.local_addr().unwrap().to_string();
+    std::thread::spawn(move || while daemon.accept().is_ok() {});
+    let process = start("tcp", &address).await;
+    for _ in 0..20 {
+        refused(&process).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let log = process.log();
+    assert!(
+        log.matches("connection to syslog is lost").count() <= 1,
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn udp_to_nobody_passes() {
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let nobody = free.local_addr().unwrap().to_string();
+    drop(free);
+    let process = start("udp", &nobody).await;
+    for _ in 0..20 {
+        refused(&process).await;
+    }
+    let log = process.log();
+    assert_eq!(log.matches("status=404").count(), 20, "{log}");
+    assert!(!log.contains("lost"), "{log}");
+}
+
 #[tokio::test]
 async fn levels_are_its_own() {
     let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();

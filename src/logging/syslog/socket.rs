@@ -135,7 +135,13 @@ impl Socket {
             }
             self.socket.write_all(packet)
         } else {
-            self.socket.send(packet).map(|_| ())
+            match self.socket.send(packet) {
+                // That nobody took the packet before says nothing about this one.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    self.socket.send(packet).map(|_| ())
+                }
+                result => result.map(|_| ()),
+            }
         }
     }
 
