@@ -1,6 +1,7 @@
 //! The command line: which command was meant, and everything but serving. Rule: `spec/configuration.md` section 8.
 
 mod health;
+mod purge;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -43,6 +44,9 @@ pub fn run<E: Error>(
             }
         },
         Command::Health => health::run(&ProcessEnv),
+        Command::Purge(target) => {
+            purge::run(&ProcessEnv, &target).and_then(|answer| print(&answer))
+        }
         Command::Version => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Command::Config => with_secrets(files)
             .map_err(|(_, error)| chain(&error))
@@ -77,6 +81,8 @@ enum Command {
     Serve { ignored: Option<String> },
     /// Ask a running server how it is.
     Health,
+    /// Tell a running server to forget results and sources.
+    Purge(purge::Target),
     /// Print the version.
     Version,
     /// Print the effective configuration.
@@ -123,6 +129,19 @@ fn parse(args: &[String]) -> Result<(Command, ArgsEnv), Usage> {
 }
 
 fn command(args: &[&str]) -> Result<Command, Usage> {
+    if let [first, rest @ ..] = args
+        && *first == "purge"
+        && !rest
+            .iter()
+            .any(|arg| ["help", "h", "-h", "-help", "--help"].contains(arg))
+    {
+        return purge::Target::parse(rest)
+            .map(Command::Purge)
+            .ok_or_else(|| Usage {
+                message: "purge needs one of --url, --source, --prefix, --all".to_owned(),
+                code: 1,
+            });
+    }
     let mut words = Vec::new();
     let mut check = false;
     let (mut version, mut config) = (false, false);
@@ -165,6 +184,7 @@ fn command(args: &[&str]) -> Result<Command, Usage> {
             };
         }
         Some("health") => Command::Health,
+        Some("purge") => return Ok(Command::Help { long: false }),
         Some("version") => Command::Version,
         Some("config") => Command::Config,
         Some("docs") => Command::Docs { check },
@@ -335,7 +355,7 @@ fn complain(text: &str) {
 /// How long the last lines may take to reach syslog.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-const COMMANDS: [&str; 6] = ["help", "h", "health", "version", "config", "docs"];
+const COMMANDS: [&str; 7] = ["help", "h", "health", "purge", "version", "config", "docs"];
 
 /// Flags of imgproxy 3, and the variables that they stand for.
 const FILES: [(&str, &str); 3] = [
@@ -351,6 +371,7 @@ Without a command the server runs. It is configured by environment variables.
 
 Commands:
   health          ask the running server for its health; exit code 0 if it is well
+  purge           make the running server forget: --url <URL>, --source <URL>, --prefix <text>, or --all
   version         print the version (also --version, -V)
   config          print the effective configuration, secrets hidden (also --print-config)
   docs [--check]  write the generated documentation, or only check that it is current
@@ -403,6 +424,10 @@ mod tests {
             ("help version", help(false)),
             ("health -h", help(false)),
             ("health help", help(false)),
+            ("purge help", help(false)),
+            ("help purge", help(false)),
+            ("purge", Err(1)),
+            ("purge --everything", Err(1)),
             ("help nothing", Err(3)),
             ("--no-such-flag", Err(1)),
             ("-z", Err(1)),

@@ -20,8 +20,8 @@ use crate::format::ImageFormat;
 use series::Series;
 
 pub use labels::{
-    AuxiliaryKind, CacheKind, Delivery, FetchOutcome, Integration, Reason, ReportService, Route,
-    Scheme, Span, Verb,
+    AuxiliaryKind, CacheFault, CacheKind, Delivery, FetchOutcome, Integration, Reason,
+    ReportService, Route, Scheme, Span, Verb,
 };
 pub use process::{PROCESS_METRICS, memory as process_memory};
 pub use table::{Buckets, IMGPROXY_BUCKETS, METRICS, Metric, MetricKind};
@@ -31,8 +31,10 @@ pub use table::{Buckets, IMGPROXY_BUCKETS, METRICS, Metric, MetricKind};
 pub struct Facts {
     /// Formats that this build can save.
     pub formats: Vec<ImageFormat>,
-    /// Cache layers that are on.
+    /// Caches that are on, as their look-ups are counted.
     pub caches: Vec<CacheKind>,
+    /// Their tiers.
+    pub cache_tiers: Vec<CacheKind>,
     /// Schemes of sources that are on.
     pub schemes: Vec<Scheme>,
     /// Services that errors are reported to.
@@ -95,9 +97,11 @@ pub struct CacheState {
     pub evictions: u64,
 }
 
-/// Sets where the gauges of the result cache come from.
+/// Sets where the gauges of a cache's tier come from, in place of what was set for it before.
 pub fn set_cache_probe(kind: CacheKind, probe: impl Fn() -> CacheState + Send + 'static) {
-    *CACHE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, Box::new(probe)));
+    let mut probes = CACHE_PROBES.lock().unwrap_or_else(PoisonError::into_inner);
+    probes.retain(|(other, _)| *other != kind);
+    probes.push((kind, Box::new(probe)));
 }
 
 /// One request on the main listener has ended, `seconds` after its head was complete.
@@ -211,6 +215,20 @@ pub fn cache_hit(kind: CacheKind) {
 /// A cache layer could not answer a lookup.
 pub fn cache_miss(kind: CacheKind) {
     with(|s| s.cache_misses.record(kind.index(), |c| c.increment(1)));
+}
+
+/// A tier on a disk did not do what it was asked.
+pub fn cache_fault(kind: CacheKind, fault: CacheFault) {
+    let index = kind.index() * CacheFault::ALL.len() + fault.index();
+    with(|s| s.cache_errors.record(index, |c| c.increment(1)));
+}
+
+/// A purge has removed so many entries of a cache.
+pub fn cache_purged(kind: CacheKind, entries: u64) {
+    with(|s| {
+        s.cache_purged
+            .record(kind.index(), |c| c.increment(entries))
+    });
 }
 
 /// A request was answered by a job that was already running.
@@ -364,7 +382,7 @@ type CacheProbe = (CacheKind, Box<dyn Fn() -> CacheState + Send>);
 
 static SERIES: OnceLock<Series> = OnceLock::new();
 static VIPS_PROBE: Mutex<Option<VipsProbe>> = Mutex::new(None);
-static CACHE_PROBE: Mutex<Option<CacheProbe>> = Mutex::new(None);
+static CACHE_PROBES: Mutex<Vec<CacheProbe>> = Mutex::new(Vec::new());
 static WORKERS: AtomicU64 = AtomicU64::new(0);
 static REQUESTS_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static IMAGES_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);

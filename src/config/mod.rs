@@ -2,6 +2,7 @@
 //! Rule: `spec/configuration.md`.
 
 pub mod access;
+pub mod admin;
 pub mod assets;
 pub mod cache;
 pub mod cookies;
@@ -39,10 +40,10 @@ pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
-    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
-    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig,
-    telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
+    admin::AdminConfig, cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig,
+    limits::LimitsConfig, logging::LogConfig, monitoring::MonitoringConfig,
+    processing::ProcessingConfig, reporting::ReportingConfig, server::ServerConfig,
+    source::SourceConfig, telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -67,8 +68,10 @@ pub struct Config {
     pub assets: AssetsConfig,
     /// Response headers.
     pub delivery: DeliveryConfig,
-    /// Result cache.
+    /// Caches.
     pub cache: CacheConfig,
+    /// Admin listener.
+    pub admin: AdminConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
     /// Where traces and metrics are sent.
@@ -116,6 +119,7 @@ pub const SECTIONS: &[Section] = &[
     section("Watermark and fallback image", assets::VARS),
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),
+    section("Administration", admin::VARS),
     section("Metrics", monitoring::VARS),
     section("OpenTelemetry", telemetry::open_telemetry::VARS),
     section(

@@ -16,7 +16,7 @@ use super::{App, log};
 use crate::error::{Error, Kind};
 use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress, Reason, Span};
-use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Noted};
+use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Noted};
 
 /// Answers one image request.
 pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: HeaderMap) -> Response {
@@ -59,7 +59,7 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
             outcome.succeeded(&answer);
             // Of requests that share an answer, the one that did the work reports.
             if let Some(error) = &answer.fallback_for
-                && answer.cache_status != Some(CacheStatus::Collapsed)
+                && answer.cache_status.map(|status| status.outcome) != Some(CacheOutcome::Collapsed)
             {
                 report(error);
             }
@@ -157,7 +157,8 @@ struct Outcome<'a> {
 impl Outcome<'_> {
     fn succeeded(&mut self, answer: &ImageResponse) {
         self.record(answer.status.as_u16());
-        if answer.cache_status == Some(CacheStatus::Collapsed) {
+        let outcome = answer.cache_status.map(|status| status.outcome);
+        if outcome == Some(CacheOutcome::Collapsed) {
             monitoring::collapsed();
         }
         log::completed_image(self.context, answer);

@@ -4,6 +4,8 @@
 //! [`response`] the headers. The routes themselves are warp filters, composed here. Application errors are values; the
 //! only rejection left is "no route".
 
+pub mod admin;
+mod cache_status;
 mod caching;
 mod client;
 mod connection;

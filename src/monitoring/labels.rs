@@ -94,6 +94,30 @@ label! {
     CacheKind {
         /// Results in memory.
         Memory => "memory",
+        /// Results on a disk.
+        Disk => "disk",
+        /// Look-ups of results in both.
+        Hybrid => "hybrid",
+        /// Sources in memory.
+        SourceMemory => "source-memory",
+        /// Sources on a disk.
+        SourceDisk => "source-disk",
+        /// Look-ups of sources in both.
+        SourceHybrid => "source-hybrid",
+    }
+}
+
+label! {
+    /// `reason` of `imgforge_cache_errors_total`.
+    CacheFault {
+        /// An entry could not be read.
+        Read => "read",
+        /// An entry could not be written or removed.
+        Write => "write",
+        /// An entry was not what had been written.
+        Corrupted => "corrupted",
+        /// The disk was not asked because it fails or has too much to do.
+        Bypassed => "bypassed",
     }
 }
 
@@ -261,6 +285,14 @@ pub(super) fn cache_labels(index: usize) -> Vec<Label> {
         "cache_type",
         CacheKind::ALL.get(index).map_or("", |c| c.label()),
     )]
+}
+
+pub(super) fn cache_fault_labels(index: usize) -> Vec<Label> {
+    let faults = CacheFault::ALL.len();
+    let mut labels = cache_labels(index / faults);
+    let fault = CacheFault::ALL.get(index % faults);
+    labels.push(Label::new("reason", fault.map_or("", |f| f.label())));
+    labels
 }
 
 pub(super) fn status_labels(index: usize) -> Vec<Label> {

@@ -283,6 +283,16 @@ pub(super) const CACHE_EVICTIONS: Metric = counter(
     &["cache_type"],
     "Entries that a cache dropped to make room.",
 );
+pub(super) const CACHE_ERRORS: Metric = counter(
+    "imgforge_cache_errors_total",
+    &["cache_type", "reason"],
+    "Look-ups and writes of a cache on a disk that failed or were not tried; requests go on without it.",
+);
+pub(super) const CACHE_PURGED: Metric = counter(
+    "imgforge_cache_purged_total",
+    &["cache_type"],
+    "Entries removed by purges.",
+);
 pub(super) const QUEUE_LENGTH: Metric = gauge(
     "imgforge_queue_length",
     &[],
@@ -366,6 +376,8 @@ pub const METRICS: &[Metric] = &[
     CACHE_ENTRIES,
     CACHE_BYTES,
     CACHE_EVICTIONS,
+    CACHE_ERRORS,
+    CACHE_PURGED,
     QUEUE_LENGTH,
     RELOADS,
     LAST_RELOAD,

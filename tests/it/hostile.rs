@@ -98,3 +98,79 @@ async fn hostile_bytes_are_refused_and_forgotten() {
 const ROUNDS: usize = 20;
 /// MiB; what an allocator keeps varies by more than a few.
 const ALLOWED_GROWTH: u64 = 16;
+
+/// Small files that declare enormous pictures: the memory that they cost is that of the result, not of the declaration.
+#[tokio::test]
+async fn declared_sizes_cost_no_memory() {
+    let origin = Origin::start().await;
+    let drawing = |side: u64| {
+        format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1' width='{side}' height='{side}'><path d='M0 0V1H1'/></svg>"
+        )
+    };
+    origin
+        .on(
+            "/large.svg",
+            Script::file(drawing(10_000_000), "image/svg+xml"),
+        )
+        .on("/bomb.png", Script::file(declared_png(60_000), "image/png"))
+        .on("/bomb.bmp", Script::file(declared_bmp(60_000), "image/bmp"));
+    let process = Process::start(&[]).await;
+    // What the first picture takes stays.
+    origin.on("/small.svg", Script::file(drawing(100), "image/svg+xml"));
+    let first = process
+        .get(&image_path("w:20", &origin.url("/small.svg@png")))
+        .await;
+    assert_eq!(first.status, 200);
+    let before = process.peak_memory();
+    for (options, source, status) in [
+        ("w:200", "/large.svg@png", 200),
+        ("w:1500", "/large.svg@jpg", 200),
+        ("w:200", "/bomb.png@jpg", 422),
+        ("w:200", "/bomb.bmp@png", 422),
+    ] {
+        let reply = process.get(&image_path(options, &origin.url(source))).await;
+        assert_eq!(reply.status, status, "{options} {source}");
+    }
+    let rise = (process.peak_memory() - before) >> 20;
+    assert!(rise < 100, "memory rises by {rise} MiB");
+}
+
+/// A PNG of 1 bit that has no pixels for the size it declares.
+fn declared_png(side: u32) -> Vec<u8> {
+    let mut picture = pictures::png(1, 1, |_, _| [0; 3]);
+    let mut header = b"IHDR".to_vec();
+    header.extend_from_slice(&side.to_be_bytes());
+    header.extend_from_slice(&side.to_be_bytes());
+    header.extend_from_slice(&[1, 0, 0, 0, 0]);
+    let mut crc = flate2::Crc::new();
+    crc.update(&header);
+    picture[12..29].copy_from_slice(&header);
+    picture[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+    picture
+}
+
+/// A BMP compressed by run length that ends at once.
+fn declared_bmp(side: u32) -> Vec<u8> {
+    let mut picture = b"BM".to_vec();
+    for number in [
+        1080,
+        0,
+        1078,
+        40,
+        side,
+        side,
+        0x0008_0001,
+        1,
+        2,
+        0,
+        0,
+        256,
+        0,
+    ] {
+        picture.extend_from_slice(&u32::to_le_bytes(number));
+    }
+    picture.resize(1078, 0);
+    picture.extend_from_slice(&[0, 1]);
+    picture
+}
