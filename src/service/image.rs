@@ -198,7 +198,10 @@ impl ImageService {
         let (source, freshness, fallback_for) = match download.fetch(fetch).await {
             Ok(Obtained { fetched, freshness }) => match fetched {
                 // A source that ignores conditions need not be processed for who has the result.
-                Fetched::Image(image) if validators::is_unmodified(&image.headers, &conditions) => {
+                Fetched::Image(image)
+                    if wanted.previous.is_none()
+                        && validators::is_unmodified(&image.headers, &conditions) =>
+                {
                     let headers = kept_headers(&image.headers, false);
                     return Ok(not_modified(wanted, headers, freshness));
                 }
