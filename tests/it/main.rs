@@ -16,6 +16,7 @@
 mod common;
 
 mod animation;
+mod attacks;
 mod bitmaps;
 mod cache;
 mod cache_disk;
@@ -49,4 +50,5 @@ mod sources;
 mod svg;
 mod syslog;
 mod telemetry;
+mod torture;
 mod watermark;
