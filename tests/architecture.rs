@@ -67,6 +67,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("monitoring", "config", "bucket bounds and namespace"),
     ("monitoring", "error", "labels of errors"),
     ("monitoring", "format", "labels of formats"),
+    (
+        "telemetry",
+        "source",
+        "the client for the services of clouds",
+    ),
 ];
 
 /// Uses that the layers would allow and a rule forbids: who, whom, why.

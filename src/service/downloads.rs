@@ -57,7 +57,7 @@ impl Downloads {
             negative: Arc::new(Negative::new(config.cache.negative)),
             cache: SourceCache::open(&config.cache),
             timeout: config.source.download_timeout,
-            own_are_apart: config.source.check_redirects,
+            own_are_apart: config.source.check_redirects && !config.url.allowed_sources.is_empty(),
             held: Arc::default(),
         }
     }

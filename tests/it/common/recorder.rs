@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 
@@ -53,15 +54,20 @@ pub struct Recorder {
 impl Recorder {
     /// Answers every request.
     pub async fn start() -> Self {
-        Self::with(false).await
+        Self::with(false, None).await
     }
 
     /// Takes every request and never answers.
     pub async fn mute() -> Self {
-        Self::with(true).await
+        Self::with(true, None).await
     }
 
-    async fn with(mute: bool) -> Self {
+    /// Answers every request that comes over TLS.
+    pub async fn tls(config: rustls::ServerConfig) -> Self {
+        Self::with(false, Some(Arc::new(config).into())).await
+    }
+
+    async fn with(mute: bool, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let recorder = Self {
             addr: listener.local_addr().unwrap(),
@@ -70,16 +76,20 @@ impl Recorder {
         let sent = Arc::clone(&recorder.sent);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let sent = Arc::clone(&sent);
+                let (sent, tls) = (Arc::clone(&sent), tls.clone());
                 tokio::spawn(async move {
                     let service = service_fn(move |request| keep(request, Arc::clone(&sent), mute));
                     let builder = Builder::new(TokioExecutor::new());
-                    // A client that leaves is no concern of ours.
-                    drop(
-                        builder
-                            .serve_connection(TokioIo::new(stream), service)
-                            .await,
-                    );
+                    // A client that leaves is no concern of ours, nor one that fails the handshake.
+                    if let Some(tls) = tls {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            let stream = TokioIo::new(stream);
+                            drop(builder.serve_connection(stream, service).await);
+                        }
+                    } else {
+                        let stream = TokioIo::new(stream);
+                        drop(builder.serve_connection(stream, service).await);
+                    }
                 });
             }
         });

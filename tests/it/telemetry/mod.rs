@@ -4,6 +4,7 @@ mod cloud_watch;
 mod datadog;
 mod new_relic;
 mod open_telemetry;
+mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,6 @@
 //! Amazon CloudWatch: gauges by `PutMetricData`. Rule: `spec/monitoring.md` A3.
 
-mod access;
-
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
@@ -10,30 +9,29 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::gauges;
-use super::{Setup, TelemetryError, tls};
+use super::{Setup, TelemetryError};
+use crate::cloud::Cloud;
+use crate::cloud::aws::{Aws, AwsSigner, dns_suffix, sign};
 use crate::config::telemetry::CloudWatchConfig;
 use crate::monitoring::{self, Integration, Load};
-use access::Settings;
+use crate::source::cloud_client;
 
 /// Starts to send gauges.
 pub(super) fn start(config: &CloudWatchConfig, setup: &mut Setup) -> Result<(), TelemetryError> {
-    let environment = config.environment.0.clone();
-    let settings = Settings::new(environment).map_err(TelemetryError::CloudWatch)?;
-    let region = settings.region(&config.region);
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(
-            tls::Material::default()
-                .client_config(None)
-                .map_err(TelemetryError::CloudWatch)?,
-        )
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(LIMIT)
-        .build()
-        .map_err(|error| TelemetryError::CloudWatch(error.to_string()))?;
+    let text = |error: &dyn std::fmt::Display| TelemetryError::CloudWatch(error.to_string());
+    let client = cloud_client().map_err(|error| text(&error))?;
+    let cloud = Cloud::new(config.environment.0.clone(), Arc::new(client));
+    let aws = Aws::new(cloud).map_err(|error| text(&error))?;
+    let wanted = Some(config.region.as_str()).filter(|region| !region.is_empty());
+    let region = aws.region(wanted);
+    let endpoint = aws.endpoint("CLOUDWATCH").map_or_else(
+        || format!("https://monitoring.{region}.{}", dns_suffix(&region)),
+        |endpoint| endpoint.trim_end_matches('/').to_owned(),
+    );
     let metrics = Metrics {
-        url: format!("{}/", settings.endpoint(&region)),
-        signer: settings.signer(&region, client.clone()),
-        client,
+        url: format!("{endpoint}/"),
+        signer: aws.signer("monitoring", &region, None),
+        cloud: aws.cloud().clone(),
         namespace: config.namespace.clone(),
         service_name: config.service_name.clone(),
     };
@@ -45,8 +43,8 @@ pub(super) fn start(config: &CloudWatchConfig, setup: &mut Setup) -> Result<(), 
 
 struct Metrics {
     url: String,
-    client: reqwest::Client,
-    signer: access::Signer,
+    cloud: Cloud,
+    signer: AwsSigner,
     namespace: String,
     service_name: String,
 }
@@ -75,12 +73,11 @@ impl Metrics {
             .body(())
             .map_err(|error| error.to_string())?;
         let (mut head, ()) = request.into_parts();
-        self.signer
-            .sign(&mut head, None)
+        sign(&self.signer, &mut head)
             .await
             .map_err(|error| error.to_string())?;
-        let request = self.client.post(&self.url).headers(head.headers).body(body);
-        let answer = request.send().await.map_err(|error| error.to_string())?;
+        let sent = self.cloud.send(head, body.into()).await;
+        let answer = sent.map_err(|error| error.to_string())?;
         let status = answer.status();
         if status.is_success() {
             Ok(())
