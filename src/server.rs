@@ -162,10 +162,8 @@ fn environment(settings: &processing::Settings, assets: &Assets, libvips: &str) 
 
 fn schemes(config: &Config) -> Vec<Scheme> {
     let local = config.source.local_root.as_ref().map(|_| Scheme::Local);
-    [Scheme::Http, Scheme::Https]
-        .into_iter()
-        .chain(local)
-        .collect()
+    let web = [Scheme::Http, Scheme::Https];
+    web.into_iter().chain(local).collect()
 }
 
 /// Starts libvips with exactly the loaders of `decode`; gives its version.
