@@ -7,25 +7,38 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::var::DefaultValue;
-use crate::config::{Config, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective};
+use crate::config::{
+    ArgsEnv, Config, Env, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective,
+};
 use crate::{docgen, logging};
 
+/// Where the variables come from, as long as the program runs.
+pub type SharedEnv = Arc<dyn Env + Send + Sync>;
+
 /// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
-pub fn run<E: Error>(args: &[String], serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
-    let result = match parse(args) {
-        Ok(Command::Serve { ignored }) => return start(ignored, serve),
-        Ok(Command::Health) => health::run(&ProcessEnv),
-        Ok(Command::Version) => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Config) => print_config(),
-        Ok(Command::Docs { check }) => docs(Path::new("."), check),
-        Ok(Command::Help { long }) => print(&help(long)),
+pub fn run<E: Error>(
+    args: &[String],
+    serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
+) -> ExitCode {
+    let (command, files) = match parse(args) {
+        Ok(parsed) => parsed,
         Err(Usage { message, code }) => {
             complain(&format!("{message}\n\n{USAGE}"));
             return ExitCode::from(code);
         }
+    };
+    let env: SharedEnv = Arc::new(files);
+    let result = match command {
+        Command::Serve { ignored } => return start(ignored, env, serve),
+        Command::Health => health::run(&ProcessEnv),
+        Command::Version => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Config => print_config(&*env),
+        Command::Docs { check } => docs(Path::new("."), check),
+        Command::Help { long } => print(&help(long)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,17 +73,46 @@ struct Usage {
     code: u8,
 }
 
-fn parse(args: &[String]) -> Result<Command, Usage> {
+/// The command, and the variables that flags stand for.
+fn parse(args: &[String]) -> Result<(Command, ArgsEnv), Usage> {
+    let mut files = ArgsEnv::default();
+    let mut rest = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let (flag, value) = match arg.split_once('=') {
+            Some((flag, value)) => (flag, Some(value.to_owned())),
+            None => (arg.as_str(), None),
+        };
+        let bare = flag
+            .strip_prefix('-')
+            .map(|f| f.strip_prefix('-').unwrap_or(f));
+        let Some((_, variable)) = FILES.iter().find(|(name, _)| bare == Some(name)) else {
+            rest.push(arg.as_str());
+            continue;
+        };
+        let value = value
+            .or_else(|| args.next().cloned())
+            .ok_or_else(|| Usage {
+                message: format!("{flag} needs a path"),
+                code: 1,
+            })?;
+        files.0.insert((*variable).to_owned(), value);
+    }
+    Ok((command(&rest)?, files))
+}
+
+fn command(args: &[&str]) -> Result<Command, Usage> {
     let mut words = Vec::new();
     let mut check = false;
-    let mut version = false;
-    let mut rest = args.iter().map(String::as_str);
+    let (mut version, mut config) = (false, false);
+    let mut rest = args.iter().copied();
     for arg in rest.by_ref() {
         match arg {
             "--" => break,
             "-h" => return Ok(Command::Help { long: false }),
             "-help" | "--help" => return Ok(Command::Help { long: true }),
             "--version" | "-V" if words.is_empty() => version = true,
+            "--print-config" if words.is_empty() => config = true,
             "--check" if words.first() == Some(&"docs") => check = true,
             flag if flag.starts_with('-') && flag.len() > 1 => {
                 return Err(Usage {
@@ -84,6 +126,9 @@ fn parse(args: &[String]) -> Result<Command, Usage> {
     words.extend(rest);
     if version {
         return Ok(Command::Version);
+    }
+    if config {
+        return Ok(Command::Config);
     }
     let second = words.get(1).copied();
     let command = match words.first().copied() {
@@ -116,14 +161,14 @@ fn parse(args: &[String]) -> Result<Command, Usage> {
 
 fn start<E: Error>(
     ignored: Option<String>,
-    serve: impl FnOnce(Config) -> Result<(), E>,
+    env: SharedEnv,
+    serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
 ) -> ExitCode {
-    let env = ProcessEnv;
-    let (config, warnings) = match Config::load(&env) {
+    let (config, warnings) = match Config::load(&*env) {
         Ok(loaded) => loaded,
         Err(errors) => {
             // That syslog is missing as well is the least of the mistakes.
-            let _ = logging::init(&LogConfig::load_leniently(&env));
+            let _ = logging::init(&LogConfig::load_leniently(&*env));
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -148,7 +193,7 @@ fn start<E: Error>(
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    match serve(config) {
+    match serve(config, env) {
         Ok(()) => {
             logging::flush(LAST_LINES);
             ExitCode::SUCCESS
@@ -176,8 +221,8 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-fn print_config() -> Result<(), String> {
-    let (sections, warnings) = effective(&ProcessEnv).map_err(|e| e.to_string())?;
+fn print_config(env: &dyn Env) -> Result<(), String> {
+    let (sections, warnings) = effective(env).map_err(|e| e.to_string())?;
     for warning in warnings {
         complain(&warning.to_string());
     }
@@ -271,17 +316,29 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 const COMMANDS: [&str; 6] = ["help", "h", "health", "version", "config", "docs"];
 
+/// Flags of imgproxy 3, and the variables that they stand for.
+const FILES: [(&str, &str); 3] = [
+    ("keypath", "IMGFORGE_KEY_PATH"),
+    ("saltpath", "IMGFORGE_SALT_PATH"),
+    ("presets", "IMGPROXY_PRESETS_PATH"),
+];
+
 const USAGE: &str = "\
-Usage: imgforge [command]
+Usage: imgforge [command] [flags]
 
 Without a command the server runs. It is configured by environment variables.
 
 Commands:
   health          ask the running server for its health; exit code 0 if it is well
   version         print the version (also --version, -V)
-  config          print the effective configuration, secrets hidden
+  config          print the effective configuration, secrets hidden (also --print-config)
   docs [--check]  write the generated documentation, or only check that it is current
   help            print this text (also -h, --help)
+
+Flags:
+  -keypath PATH   file with one hex-encoded key a line (IMGFORGE_KEY_PATH)
+  -saltpath PATH  file with one hex-encoded salt a line (IMGFORGE_SALT_PATH)
+  -presets PATH   file with one preset a line (IMGPROXY_PRESETS_PATH)
 ";
 
 #[cfg(test)]
@@ -290,7 +347,9 @@ mod tests {
 
     fn parsed(line: &str) -> Result<Command, u8> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&args).map_err(|usage| usage.code)
+        parse(&args)
+            .map(|(command, _)| command)
+            .map_err(|usage| usage.code)
     }
 
     #[test]
@@ -310,6 +369,9 @@ mod tests {
             ("--version", Ok(Command::Version)),
             ("-V", Ok(Command::Version)),
             ("config", Ok(Command::Config)),
+            ("--print-config", Ok(Command::Config)),
+            ("-keypath k --saltpath=s config", Ok(Command::Config)),
+            ("-keypath", Err(1)),
             ("docs", Ok(Command::Docs { check: false })),
             ("docs --check", Ok(Command::Docs { check: true })),
             ("help", help(true)),
@@ -330,6 +392,25 @@ mod tests {
         ] {
             assert_eq!(parsed(line), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn flags_stand_for_variables() {
+        let args = ["-keypath", "/k", "--saltpath=/s", "-presets=/p"].map(str::to_owned);
+        let (command, ArgsEnv(files)) = parse(&args).unwrap();
+        assert_eq!(command, Command::Serve { ignored: None });
+        let files: Vec<_> = files
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("IMGFORGE_KEY_PATH", "/k"),
+                ("IMGFORGE_SALT_PATH", "/s"),
+                ("IMGPROXY_PRESETS_PATH", "/p")
+            ]
+        );
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub enum Kind {
     SourceFormatUndetectable,
     /// The detected format cannot be decoded by this build.
     SourceFormatUnsupported,
+    /// The detected format is not in `IMGFORGE_ALLOWED_MIME_TYPES`.
+    SourceTypeNotAllowed,
     /// The requested format cannot be encoded by this build, or not from this source.
     ResultFormatUnsupported,
     /// More pixels than allowed.
@@ -158,7 +160,7 @@ impl Kind {
             Self::SourceServerError => (502, "Source is unreachable", Download),
             Self::SourceTimeout => (504, "Source is unreachable", Category::Timeout),
             Self::SourceIncomplete => (422, "Source response is incomplete", Download),
-            Self::SourceTooLarge | Self::SourceFormatUnknown => {
+            Self::SourceTooLarge | Self::SourceFormatUnknown | Self::SourceTypeNotAllowed => {
                 (422, "Invalid source image", Download)
             }
             Self::SourceFormatUndetectable => (422, "Failed to detect source image type", Download),
@@ -217,7 +219,7 @@ impl Kind {
     }
 
     /// One kind of every row, for the generated documentation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::RouteNotFound,
         Self::InvalidUrl,
         Self::SecurityOptionDenied,
@@ -235,6 +237,7 @@ impl Kind {
         Self::SourceFormatUnknown,
         Self::SourceFormatUndetectable,
         Self::SourceFormatUnsupported,
+        Self::SourceTypeNotAllowed,
         Self::ResultFormatUnsupported,
         Self::ResolutionTooLarge,
         Self::ResultTooLarge,

@@ -16,6 +16,7 @@ pub mod error;
 pub mod format;
 pub mod geometry;
 pub mod http;
+pub mod live;
 pub mod logging;
 pub mod monitoring;
 pub mod ops;

@@ -11,12 +11,12 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    cli::run(&args, |config| -> Result<(), StartError> {
+    cli::run(&args, |config, env| -> Result<(), StartError> {
         // Requests only; images are processed by threads of the server's own.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        Ok(runtime.block_on(server::run(config))?)
+        Ok(runtime.block_on(server::run(config, env))?)
     })
 }
 

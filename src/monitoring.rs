@@ -225,6 +225,16 @@ pub fn rejected(reason: Reason) {
     with(|s| s.rejected.record(reason.index(), |c| c.increment(1)));
 }
 
+/// SIGHUP was followed by a reload, or by none because the new configuration is wrong.
+pub fn reloaded(success: bool) {
+    with(|s| {
+        s.reloads.record(usize::from(!success), |c| c.increment(1));
+        if success {
+            series::set_to_now(&s.last_reload);
+        }
+    });
+}
+
 /// The address guard refused to dial.
 pub fn ssrf_blocked() {
     with(|s| s.ssrf_blocked.increment(1));

@@ -3,10 +3,11 @@
 //! It must not know what a request means; that is [`crate::http`] and [`crate::service`].
 
 mod housekeeping;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
@@ -17,23 +18,24 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::ResultCache;
 use crate::config::cache::CacheType;
 use crate::config::processing::VectorMode;
-use crate::config::{Config, DebuggingConfig, ProcessingConfig};
+use crate::config::{Config, DebuggingConfig, Env, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, Redaction, Settings, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Redaction, Settings, serve};
 use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
-use crate::options::Parser;
 use crate::reporting::Reporters;
 use crate::service::Images;
 use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
 use crate::service::workers::Workers;
-use crate::source::Sources;
-use crate::url::signature::Verifier;
+use crate::source::{self, Sources};
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
 use housekeeping::Housekeeping;
+
+pub use self::reload::ReloadError;
+use self::reload::{Reloader, Reloads};
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -59,18 +61,27 @@ pub enum StartError {
 struct Components {
     images: Arc<dyn Images>,
     health: HealthProbe,
+    readiness: Arc<Readiness>,
     facts: Facts,
+    reloader: Reloader,
     reporters: Reporters,
 }
 
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
 async fn build(config: &Config) -> Result<Components, StartError> {
     let libvips = start_vips(&config.processing, &config.debugging)?;
-    let reporters = Reporters::start(&config.reporting).map_err(component)?;
-    let sources = Sources::new(&config.source).map_err(component)?;
+    let tls = source::tls::verified(&config.source).map_err(component)?;
+    let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
+    let mut sources = Sources::new(&config.source).map_err(component)?;
     let assets = Assets::load(&config.assets, &sources)
         .await
         .map_err(component)?;
+    let reloader = Reloader::new(config).map_err(component)?;
+    // The operator's own pictures need not be among the allowed sources, nor what they redirect to.
+    if config.source.check_redirects {
+        let rules = reloader.rules.clone();
+        sources = sources.checking_redirects(move |url| rules.get().allows_source(url));
+    }
     let savable: Vec<_> = encode::savable().collect();
     let settings = processing::Settings {
         processing: with_savable_formats(&config.processing, &savable)?,
@@ -78,7 +89,6 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         watermark_opacity: config.assets.watermark_opacity,
         savable: savable.clone(),
     };
-    let parser = Parser::new(&config.url, now_unix()).map_err(component)?;
     let cache = ResultCache::new(&config.cache);
     let cache_is_on = config.cache.kind != CacheType::Off;
     if cache_is_on {
@@ -104,9 +114,10 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         workers: workers.count(),
         libvips,
     };
+    let (full, limit) = (workers.clone(), config.workers.queue_size);
+    let readiness = Readiness::new(move || limit > 0 && full.waiting() >= limit);
     let images = ImageService::new(Parts {
-        verifier: Verifier::new(&config.url),
-        parser,
+        rules: reloader.rules.clone(),
         downloads: Downloads::new(
             sources,
             config.source.download_timeout,
@@ -123,7 +134,9 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     Ok(Components {
         images: Arc::new(images),
         health: Arc::new(vips_works),
+        readiness: Arc::new(readiness),
         facts,
+        reloader,
         reporters,
     })
 }
@@ -201,13 +214,6 @@ fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartErro
     StartError::Component(Box::new(error))
 }
 
-fn now_unix() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
 /// What libvips still holds once every request has ended; a worker may need a moment more than its request.
 async fn log_leaks() {
     for _ in 0..20 {
@@ -237,7 +243,7 @@ impl Server {
     pub async fn start(config: &Config) -> Result<Running, StartError> {
         let components = build(config).await?;
         let server = &config.server;
-        let listener = Listener::bind(server.network, &server.bind, server.so_reuseport)?;
+        let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
         let addr = listener.local_addr();
         let settings = Settings {
@@ -245,6 +251,7 @@ impl Server {
             delivery: config.delivery.clone(),
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
+            secrets: components.reloader.secrets.clone(),
             redaction: Redaction {
                 signatures_are_checked: !config.url.keys.is_empty(),
                 hide_from_log: config.logging.redact_signature,
@@ -252,7 +259,13 @@ impl Server {
             },
             reporters: components.reporters.clone(),
         };
-        let app = Arc::new(App::new(&settings, components.images, components.health));
+        let readiness = components.readiness;
+        let app = Arc::new(App::new(
+            &settings,
+            components.images,
+            components.health,
+            Arc::clone(&readiness),
+        ));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -263,6 +276,9 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            reloader: components.reloader,
+            readiness,
+            drain_delay: server.drain_delay,
             stop,
             task,
             reporters: components.reporters,
@@ -280,6 +296,9 @@ pub struct Running {
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    reloader: Reloader,
+    readiness: Arc<Readiness>,
+    drain_delay: Duration,
     stop: CancellationToken,
     task: JoinHandle<()>,
     reporters: Reporters,
@@ -288,9 +307,21 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops gracefully; returns when every request has ended or the graceful time is over. Metrics are served until
-    /// then.
+    /// Replaces what decides whether a request is accepted: signing keys, presets, allowed sources and options, tokens.
+    /// Requests that have begun are not affected. Returns the variables that have changed too and that only a restart
+    /// reads.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; nothing has changed then.
+    pub fn reload(&mut self, config: &Config) -> Result<Vec<String>, ReloadError> {
+        self.reloader.reload(config)
+    }
+
+    /// Stops gracefully: turns unready, goes on for the drain delay, then accepts no more; returns when every request has
+    /// ended or the graceful time is over. Metrics are served until then.
     pub async fn stop(self) {
+        self.readiness.drain();
+        tokio::time::sleep(self.drain_delay).await;
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
@@ -311,19 +342,30 @@ impl Running {
     }
 }
 
-/// Serves until SIGINT or SIGTERM, then stops gracefully. A second signal changes nothing.
+/// Serves until SIGINT or SIGTERM, then stops gracefully; a second signal changes nothing. SIGHUP reads `env` again and
+/// reloads.
 ///
 /// # Errors
 /// [`StartError`] when the server could not start.
-pub async fn run(config: Config) -> Result<(), StartError> {
+pub async fn run(config: Config, env: Arc<dyn Env + Send + Sync>) -> Result<(), StartError> {
     // Registered first, so that a signal during the start is not lost.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut running = Server::start(&config).await?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = running.failed() => tracing::error!("the metrics listener has ended"),
+    drop(config);
+    let mut reloads = Reloads::new(env);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => reloads.ask(),
+            loaded = reloads.loaded() => reload::apply(&mut running, loaded),
+            () = running.failed() => {
+                tracing::error!("the metrics listener has ended");
+                break;
+            }
+        }
     }
     tracing::info!("Shutting down the server...");
     running.stop().await;

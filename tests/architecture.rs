@@ -24,6 +24,7 @@ const MODULES: &[(&str, u8)] = &[
     ("color", 0),
     ("error", 0),
     ("monitoring", 0),
+    ("live", 0),
     ("redact", 0),
     // Lists of things of one kind.
     ("ops", 1),

@@ -121,6 +121,7 @@ fn every_example_about_the_picture_makes_a_picture() {
             thumbnail: false,
             png_unlimited: false,
             svg_unlimited: false,
+            tiff_unlimited: false,
         };
         let loader = decode::loader(expected).unwrap();
         let image = loader.load(&result.bytes, &options).unwrap();

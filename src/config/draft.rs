@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::errors::{ConfigError, Warning};
 use super::logging::{LogFormat, Threshold};
 use super::{AssetSource, Config};
+use crate::format::ImageFormat;
 
 /// A half-read configuration. The variables write into it one by one; the sections then complete it.
 #[derive(Debug, Default)]
@@ -21,6 +22,14 @@ pub(super) struct Draft {
     pub(super) keys: Vec<Vec<u8>>,
     /// `SALT`.
     pub(super) salts: Vec<Vec<u8>>,
+    /// Lines of `KEY_PATH`.
+    pub(super) key_lines: Option<Vec<Vec<u8>>>,
+    /// Lines of `SALT_PATH`.
+    pub(super) salt_lines: Option<Vec<Vec<u8>>>,
+    /// `ALLOW_UNSIGNED`.
+    pub(super) allow_unsigned: bool,
+    /// `DEFAULT_FORMAT`; `None` is `source`.
+    pub(super) default_format: Option<ImageFormat>,
     /// `PORT`.
     pub(super) port: Option<i64>,
     /// `GRACEFUL_STOP_TIMEOUT`.

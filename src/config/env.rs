@@ -34,6 +34,22 @@ impl Env for ProcessEnv {
     }
 }
 
+/// The environment of this process with the files that the command line names laid over it.
+#[derive(Clone, Debug, Default)]
+pub struct ArgsEnv(pub BTreeMap<String, String>);
+
+impl Env for ArgsEnv {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned().or_else(|| ProcessEnv.get(name))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = ProcessEnv.names();
+        names.extend(self.0.keys().cloned());
+        names
+    }
+}
+
 /// Variables in memory, for tests and for programs that embed the server.
 #[derive(Clone, Debug, Default)]
 pub struct MapEnv(pub BTreeMap<String, String>);
@@ -148,7 +164,8 @@ const LOCAL_FILE: Var = Var::new(
     "Path to a file of `NAME=value` lines. Its values overwrite those of the environment; an empty value unsets. \
      A missing file gives a warning, a line that cannot be read stops the start.",
     |_, _| Ok(()),
-);
+)
+.reloaded();
 
 pub(super) const VARS: &[Var] = &[LOCAL_FILE];
 

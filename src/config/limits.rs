@@ -1,8 +1,11 @@
 //! Limits on sources and results.
 
+use super::errors::Warning;
+use super::lists::strings;
 use super::types::format::{INT, MEGA};
 use super::types::{integer, mega, non_negative, positive};
-use super::var::{Invalid, Var};
+use super::var::{Invalid, Scope, Var};
+use crate::format::ImageFormat;
 
 /// `spec/configuration.md` section 3.1.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +20,8 @@ pub struct LimitsConfig {
     pub max_animation_frame_resolution: u64,
     /// `MAX_RESULT_DIMENSION` in pixels; 0 is off.
     pub max_result_dimension: i64,
+    /// `IMGFORGE_ALLOWED_MIME_TYPES` as formats; empty allows all.
+    pub allowed_formats: Vec<ImageFormat>,
 }
 
 pub(super) const VARS: &[Var] = &[
@@ -70,4 +75,68 @@ pub(super) const VARS: &[Var] = &[
         "Largest width and height of a result in pixels; larger results are scaled down. 0 and below: unlimited.",
         |d, v| integer(v).map(|n| d.config.limits.max_result_dimension = n.max(0)),
     ),
+    Var::new(
+        "ALLOWED_MIME_TYPES",
+        "",
+        "comma-separated MIME types",
+        "Types that a source may have, by its own first bytes and not by what its server says. Parameters and case do not \
+         count. Raw requests are not looked into. Not set, all formats are allowed.",
+        |d, v| {
+            let mut allowed = Vec::new();
+            for name in strings(v).iter().filter(|name| !name.is_empty()) {
+                match by_mime(name) {
+                    Some(format) => allowed.push(format),
+                    None => d.warnings.push(Warning::Note(format!(
+                        "{name} in IMGFORGE_ALLOWED_MIME_TYPES is no type that a source can have"
+                    ))),
+                }
+            }
+            if allowed.is_empty() {
+                return Err(Invalid::value("names no type that a source can have"));
+            }
+            d.config.limits.allowed_formats = allowed;
+            Ok(())
+        },
+    )
+    .scope(Scope::Own),
 ];
+
+/// The format that a MIME type names, in any case and with any parameters.
+fn by_mime(text: &str) -> Option<ImageFormat> {
+    let name = text.split(';').next().unwrap_or_default().trim();
+    let name = name.to_ascii_lowercase();
+    ImageFormat::ALL
+        .into_iter()
+        .find(|format| format.info().mime == name)
+        .or(match name.as_str() {
+            "image/jpg" | "image/pjpeg" => Some(ImageFormat::Jpeg),
+            "image/heic" => Some(ImageFormat::Heic),
+            "image/vnd.microsoft.icon" => Some(ImageFormat::Ico),
+            "image/x-ms-bmp" | "image/x-bmp" => Some(ImageFormat::Bmp),
+            "image/svg" => Some(ImageFormat::Svg),
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    #[test]
+    fn mime_types() {
+        let allowed = |text: &str| {
+            let config = Config::from_pairs(&[("IMGFORGE_ALLOWED_MIME_TYPES", text)]);
+            config.map(|c| c.limits.allowed_formats)
+        };
+        assert_eq!(
+            allowed("image/PNG; charset=x, image/jpg,").unwrap(),
+            [ImageFormat::Png, ImageFormat::Jpeg]
+        );
+        assert_eq!(
+            allowed("application/octet-stream,image/heic").unwrap(),
+            [ImageFormat::Heic]
+        );
+        assert!(allowed("text/html").is_err() && allowed(",").is_err());
+    }
+}

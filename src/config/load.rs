@@ -6,8 +6,8 @@ use super::errors::{ConfigError, ConfigErrors, Warning};
 use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
 use super::{
-    Config, LogConfig, ServerConfig, assets, delivery, logging, monitoring, server, source, url,
-    vars, workers,
+    Config, LogConfig, ServerConfig, assets, delivery, logging, migration, monitoring, server,
+    source, url, vars, workers,
 };
 
 impl Config {
@@ -201,6 +201,7 @@ fn read(var: &Var, env: &dyn Env, draft: &mut Draft) {
         return;
     };
     draft.set.insert(var.name);
+    draft.config.given.note(var, &used.value);
     if let Err(invalid) = (var.apply)(draft, &used.value) {
         draft
             .errors
@@ -261,6 +262,7 @@ fn mistake(var: &Var, name: &str, value: &str, invalid: &Invalid) -> ConfigError
 fn complete(draft: &mut Draft) {
     server::complete(draft);
     url::complete(draft);
+    migration::complete(draft);
     source::complete(draft);
     workers::complete(draft);
     assets::complete(draft);
@@ -611,6 +613,66 @@ mod tests {
             (&c.url.keys[1].key, &c.url.keys[1].salt),
             (&vec![1], &vec![3])
         );
+    }
+
+    #[test]
+    fn keys_from_files() {
+        let file = |name: &str, text: &str| {
+            let path = std::env::temp_dir().join(format!("imgforge-{name}-{}", std::process::id()));
+            std::fs::write(&path, text).unwrap();
+            path.to_string_lossy().into_owned()
+        };
+        let (keys, salts) = (
+            file("keys", "# old\n00ff\n\n 01 \r\n"),
+            file("salts", "02\n03\n"),
+        );
+        let pairs = [
+            ("IMGFORGE_KEY_PATH", keys.as_str()),
+            ("IMGFORGE_SALT_PATH", salts.as_str()),
+            ("IMGPROXY_KEY", "77"),
+        ];
+        let (c, warnings) = load(&pairs);
+        let found: Vec<_> = c.url.keys.iter().map(|p| (&*p.key, &*p.salt)).collect();
+        assert_eq!(found, [(&[0, 255][..], &[2][..]), (&[1], &[3])]);
+        assert_eq!(
+            warnings,
+            ["IMGPROXY_KEY has no effect because IMGFORGE_KEY_PATH is set"]
+        );
+        std::fs::write(&keys, "s3cr3t").unwrap();
+        let text = errors(&pairs[..2]).join("\n");
+        assert!(
+            text.contains("IMGFORGE_KEY_PATH") && !text.contains("s3cr3t"),
+            "{text}"
+        );
+        std::fs::write(&keys, "# none").unwrap();
+        assert!(errors(&pairs[..2])[0].contains("the file is empty"));
+        std::fs::remove_file(keys).unwrap();
+        std::fs::remove_file(salts).unwrap();
+    }
+
+    #[test]
+    fn names_of_the_first_imgforge() {
+        let formats = |value| {
+            let pairs = [("IMGFORGE_DEFAULT_FORMAT", value)];
+            load(&pairs).0.processing.preferred_formats
+        };
+        assert_eq!(formats("webp"), [ImageFormat::Webp]);
+        assert_eq!(formats("heif"), [ImageFormat::Heic]);
+        assert_eq!(formats("source").len(), 3);
+        assert_eq!(errors(&[("IMGFORGE_DEFAULT_FORMAT", "svg")]).len(), 1);
+        let unsigned = ("IMGFORGE_ALLOW_UNSIGNED", "true");
+        let keys = [("IMGPROXY_KEY", "00"), ("IMGPROXY_SALT", "00"), unsigned];
+        assert_eq!(load(&keys).0.url.trusted_signatures, ["unsafe"]);
+        assert!(load(&[unsigned]).0.url.trusted_signatures.is_empty());
+        for (name, value) in [
+            ("IMGPROXY_PPROF_BIND", "rubbish"),
+            ("IMGPROXY_MALLOC", "jemalloc"),
+        ] {
+            let (_, warnings) = load(&[(name, value)]);
+            assert!(warnings.iter().any(|w| w.contains(name)), "{warnings:?}");
+        }
+        assert_eq!(load(&[("IMGPROXY_MALLOC", "malloc")]).1.len(), 2);
+        assert_eq!(errors(&[("IMGPROXY_MALLOC", "mimalloc")]).len(), 1);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Configuration: one file per section, each a plain struct and the table of its variables.
 //! Rule: `spec/configuration.md`.
 
+pub mod access;
 pub mod assets;
 pub mod cache;
+pub mod cookies;
 pub mod datetime;
 pub mod debugging;
 pub mod delivery;
@@ -10,10 +12,12 @@ mod dotenv;
 mod draft;
 pub mod env;
 pub mod errors;
+mod given;
 pub mod limits;
 mod lists;
 mod load;
 pub mod logging;
+mod migration;
 pub mod monitoring;
 mod names;
 mod networks;
@@ -27,8 +31,9 @@ pub mod var;
 pub mod workers;
 
 pub use self::assets::{AssetSource, AssetsConfig};
-pub use self::env::{Env, MapEnv, ProcessEnv};
+pub use self::env::{ArgsEnv, Env, MapEnv, ProcessEnv};
 pub use self::errors::{ConfigError, ConfigErrors, Warning};
+pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
@@ -66,6 +71,8 @@ pub struct Config {
     pub monitoring: MonitoringConfig,
     /// Log format and level, syslog.
     pub logging: LogConfig,
+    /// Which variables are set.
+    pub given: Given,
     /// Memory that goes back to the system, debugging of libvips.
     pub debugging: DebuggingConfig,
     /// Error reporting.
@@ -85,6 +92,7 @@ pub struct Section {
 pub const SECTIONS: &[Section] = &[
     section("Environment file", env::VARS),
     section("Server", server::VARS),
+    section("Access", access::VARS),
     section("Workers", workers::VARS),
     section("URLs, signatures, presets", url::VARS),
     section("Limits", limits::VARS),
@@ -95,6 +103,7 @@ pub const SECTIONS: &[Section] = &[
     section("Cache", cache::VARS),
     section("Metrics", monitoring::VARS),
     section("Logging", logging::VARS),
+    section("Names of older programs", migration::VARS),
     section("Error reporting", reporting::VARS),
     section("Memory and debugging", debugging::VARS),
 ];

@@ -14,6 +14,16 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNetwork>, Invalid> {
     text.split(',').map(|part| network(part.trim())).collect()
 }
 
+/// Format text of a list of ports.
+pub(super) const PORTS: &str = "comma-separated port numbers (e.g. 80,443)";
+
+/// Port numbers from 1 to 65535.
+pub(super) fn ports(text: &str) -> Result<Vec<u16>, Invalid> {
+    text.split(',')
+        .map(|port| ranged(port.trim(), 1..=65_535, "no port number"))
+        .collect()
+}
+
 fn network(text: &str) -> Result<IpNetwork, Invalid> {
     let bad = || Invalid::parse(format!("{text:?} is no address or network"));
     let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
@@ -93,6 +103,14 @@ mod tests {
             assert!(networks(text).is_err(), "{text}");
         }
         assert_eq!(networks("10.0.0.0/8, ::1").map(|n| n.len()), Ok(2));
+    }
+
+    #[test]
+    fn port_lists() {
+        assert_eq!(ports("80, 443"), Ok(vec![80, 443]));
+        for text in ["", "0", "65536", "80,", "80-90", "http"] {
+            assert!(ports(text).is_err(), "{text}");
+        }
     }
 
     #[test]

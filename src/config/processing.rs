@@ -62,6 +62,8 @@ pub struct ProcessingConfig {
     pub png_unlimited: bool,
     /// `SVG_UNLIMITED`.
     pub svg_unlimited: bool,
+    /// `TIFF_UNLIMITED`.
+    pub tiff_unlimited: bool,
     /// `AUTO_WEBP`, `AUTO_AVIF`, `AUTO_JXL` and their `ENFORCE_` forms.
     pub negotiation: Negotiation,
     /// `ENABLE_CLIENT_HINTS`.
@@ -307,6 +309,13 @@ pub(super) const VARS: &[Var] = &[
         BOOL,
         "Lift the SVG parser's own limits.",
         |d, v| boolean(v).map(|b| d.config.processing.svg_unlimited = b),
+    ),
+    Var::new(
+        "TIFF_UNLIMITED",
+        "false",
+        BOOL,
+        "Lift libvips' own limits for TIFF, where it has such a switch: 8.17 and later.",
+        |d, v| boolean(v).map(|b| d.config.processing.tiff_unlimited = b),
     ),
     Var::new(
         "AUTO_WEBP",

@@ -1,14 +1,12 @@
 //! Listener, timeouts, routes.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::access::TrustedProxies;
 use super::draft::Draft;
-use super::networks::networks;
-use super::source::IpNetwork;
 use super::types::format::{BOOL, INT, SECONDS, STRING};
 use super::types::{boolean, choice, integer, non_negative, positive_seconds, seconds};
-use super::var::{Alias, Scope, Var};
+use super::var::{Alias, Invalid, Scope, Var};
 
 /// Kind of socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,29 +22,14 @@ pub enum Network {
     Unix,
 }
 
-/// Proxies whose `X-Forwarded-For` counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies {
-    /// Their addresses.
-    pub networks: Vec<IpNetwork>,
-    /// Whoever connects to the Unix socket.
-    pub unix: bool,
-}
-
-impl TrustedProxies {
-    /// Whether nobody is trusted.
-    pub fn is_empty(&self) -> bool {
-        self.networks.is_empty() && !self.unix
-    }
-
-    /// Whether `peer` is one; `None` is the other end of a Unix socket.
-    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
-        peer.map_or(self.unix, |address| {
-            self.networks
-                .iter()
-                .any(|network| network.contains(address))
-        })
-    }
+/// What HEAD does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeadMode {
+    /// Nothing: always 200, as in imgproxy.
+    #[default]
+    Ok,
+    /// What GET does, without the body.
+    Full,
 }
 
 /// `spec/http.md` section 1.
@@ -74,8 +57,18 @@ pub struct ServerConfig {
     pub so_reuseport: bool,
     /// `HEALTH_CHECK_PATH`: an additional health route; empty is none.
     pub health_check_path: String,
+    /// `HEALTH_CHECK_MESSAGE`: body of the health route.
+    pub health_check_message: String,
+    /// `IMGFORGE_HEAD_MODE`.
+    pub head_mode: HeadMode,
+    /// `IMGFORGE_SOCKET_MODE`: permission bits of a Unix socket; `None` leaves those of the umask.
+    pub socket_mode: Option<u32>,
+    /// `IMGFORGE_DRAIN_DELAY`: from turning unready to the end of accepting.
+    pub drain_delay: Duration,
     /// `SECRET`: bearer token; empty is none.
     pub secret: String,
+    /// `IMGFORGE_SECRETS`: further bearer tokens.
+    pub secrets: Vec<String>,
     /// `ALLOW_ORIGIN`; empty turns CORS headers off.
     pub allow_origin: String,
     /// `DEVELOPMENT_ERRORS_MODE`.
@@ -201,26 +194,49 @@ pub(super) const VARS: &[Var] = &[
         },
     ),
     Var::new(
-        "SECRET",
-        "",
+        "HEALTH_CHECK_MESSAGE",
+        "imgproxy is running",
         STRING,
-        "Token that image requests must carry as `Authorization: Bearer …`. Not set, none is asked for.",
+        "Body of a successful health check.",
         |d, v| {
-            d.config.server.secret = v.to_owned();
-            Ok(())
-        },
-    )
-    .secret(),
-    Var::new(
-        "ALLOW_ORIGIN",
-        "",
-        STRING,
-        "Value of `Access-Control-Allow-Origin`. Not set, no CORS headers are sent.",
-        |d, v| {
-            d.config.server.allow_origin = v.to_owned();
+            d.config.server.health_check_message = v.to_owned();
             Ok(())
         },
     ),
+    Var::new(
+        "HEAD_MODE",
+        "ok",
+        "ok|full",
+        "What HEAD does: `ok` answers 200 without looking, as imgproxy does; `full` does what GET does and leaves the body \
+         out.",
+        |d, v| choice(v, HEAD_MODES).map(|mode| d.config.server.head_mode = mode),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "SOCKET_MODE",
+        "",
+        "octal permission bits (e.g. 660)",
+        "Permissions of the Unix socket, for a proxy that runs as another user. Not set, the umask decides.",
+        |d, v| {
+            let bits = u32::from_str_radix(v, 8)
+                .map_err(|_| Invalid::parse(format!("{v:?} is not octal")))?;
+            if bits > 0o777 {
+                return Err(Invalid::value("out of range"));
+            }
+            d.config.server.socket_mode = Some(bits);
+            Ok(())
+        },
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "DRAIN_DELAY",
+        "0",
+        SECONDS,
+        "After a stop signal `/ready` answers 503 at once, and this much later the server stops accepting. Set it to the time \
+         that your load balancer needs to notice.",
+        |d, v| seconds(v).map(|t| d.config.server.drain_delay = t),
+    )
+    .scope(Scope::Own),
     Var::new(
         "DEVELOPMENT_ERRORS_MODE",
         "false",
@@ -238,29 +254,6 @@ pub(super) const VARS: &[Var] = &[
             Ok(())
         },
     ),
-    Var::new(
-        "TRUSTED_PROXIES",
-        "",
-        PROXIES,
-        "Proxies in front of the server. The client's address is the last one in `X-Forwarded-For` that is not one of \
-         them; what others write there is ignored. `unix` is whoever connects to the Unix socket. Not set, rules about \
-         clients go by the peer's address, and the log believes `CF-Connecting-IP`, `X-Forwarded-For` and `X-Real-IP`, \
-         as imgproxy's does.",
-        |d, v| {
-            let is_unix = |part: &&str| part.trim().eq_ignore_ascii_case("unix");
-            let rest: Vec<&str> = v.split(',').filter(|part| !is_unix(part)).collect();
-            d.config.server.trusted_proxies = TrustedProxies {
-                unix: v.split(',').any(|part| is_unix(&part)),
-                networks: if rest.is_empty() {
-                    Vec::new()
-                } else {
-                    networks(&rest.join(","))?
-                },
-            };
-            Ok(())
-        },
-    )
-    .scope(Scope::Own),
 ];
 
 /// The address from `PORT`, and the graceful stop.
@@ -277,7 +270,7 @@ pub(super) fn complete(draft: &mut Draft) {
         .unwrap_or_else(|| server.timeout.saturating_mul(2));
 }
 
-const PROXIES: &str = "comma-separated addresses or networks (e.g. 10.0.0.0/8), or unix";
+const HEAD_MODES: &[(&str, HeadMode)] = &[("ok", HeadMode::Ok), ("full", HeadMode::Full)];
 
 const NETWORKS: &[(&str, Network)] = &[
     ("tcp", Network::Tcp),

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cookies::{CookieConfig, CookieScope};
 use super::draft::Draft;
 use super::errors::Warning;
-use super::networks::{NETWORKS, networks};
+use super::networks::{NETWORKS, PORTS, networks, ports};
 use super::types::format::{BOOL, INT, SECONDS, STRING};
 use super::types::{boolean, non_negative, positive_seconds, seconds};
 use super::var::{Blank, Invalid, Scope, Var};
@@ -24,6 +25,10 @@ pub struct SourceConfig {
     pub client_keep_alive_timeout: Duration,
     /// `IGNORE_SSL_VERIFICATION`.
     pub ignore_ssl_verification: bool,
+    /// `SSL_CERT_FILE`: certificates that replace the system's roots.
+    pub ssl_cert_file: Option<PathBuf>,
+    /// `SSL_CERT_DIR`: folders whose certificates replace the system's roots.
+    pub ssl_cert_dirs: Vec<PathBuf>,
     /// `ALLOW_LOOPBACK_SOURCE_ADDRESSES`.
     pub allow_loopback: bool,
     /// `ALLOW_LINK_LOCAL_SOURCE_ADDRESSES`.
@@ -34,10 +39,18 @@ pub struct SourceConfig {
     pub allowed_networks: Vec<IpNetwork>,
     /// `IMGFORGE_DENIED_SOURCE_NETWORKS`: addresses that are never dialled; wins over the former.
     pub denied_networks: Vec<IpNetwork>,
+    /// `IMGFORGE_BLOCK_SPECIAL_ADDRESSES`.
+    pub block_special: bool,
+    /// `IMGFORGE_ALLOWED_SOURCE_PORTS`; empty is every port.
+    pub allowed_ports: Vec<u16>,
+    /// `IMGFORGE_CHECK_REDIRECTS`.
+    pub check_redirects: bool,
     /// `LOCAL_FILESYSTEM_ROOT`; `None` turns `local://` off.
     pub local_root: Option<PathBuf>,
     /// `SOURCE_URL_QUERY_SEPARATOR` of non-HTTP sources; empty is none.
     pub query_separator: String,
+    /// `COOKIE_PASSTHROUGH`, `COOKIE_PASSTHROUGH_ALL`, `COOKIE_BASE_URL`.
+    pub cookies: CookieConfig,
 }
 
 /// An address prefix such as `10.0.0.0/8`.
@@ -90,6 +103,29 @@ pub(super) const VARS: &[Var] = &[
         |d, v| boolean(v).map(|b| d.config.source.ignore_ssl_verification = b),
     ),
     Var::new(
+        "SSL_CERT_FILE",
+        "",
+        STRING,
+        "PEM file of root certificates. With it or `SSL_CERT_DIR`, the system's own are not used.",
+        |d, v| {
+            d.config.source.ssl_cert_file = Some(PathBuf::from(v));
+            Ok(())
+        },
+    )
+    .scope(Scope::Bare),
+    Var::new(
+        "SSL_CERT_DIR",
+        "",
+        STRING,
+        "Folders, divided by colons, in which every PEM file holds root certificates.",
+        |d, v| {
+            let folders = v.split(':').filter(|folder| !folder.is_empty());
+            d.config.source.ssl_cert_dirs = folders.map(PathBuf::from).collect();
+            Ok(())
+        },
+    )
+    .scope(Scope::Bare),
+    Var::new(
         "ALLOW_LOOPBACK_SOURCE_ADDRESSES",
         "false",
         BOOL,
@@ -127,6 +163,31 @@ pub(super) const VARS: &[Var] = &[
     )
     .scope(Scope::Own),
     Var::new(
+        "BLOCK_SPECIAL_ADDRESSES",
+        "false",
+        BOOL,
+        "Refuse also what no public source has: multicast, reserved, documentation and benchmark networks, and the \
+metadata services of clouds that are not link-local.",
+        |d, v| boolean(v).map(|b| d.config.source.block_special = b),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "ALLOWED_SOURCE_PORTS",
+        "",
+        PORTS,
+        "Ports that sources and redirects may name. Not set, all are allowed. A proxy's own port does not count.",
+        |d, v| ports(v).map(|p| d.config.source.allowed_ports = p),
+    )
+    .scope(Scope::Own),
+    Var::new(
+        "CHECK_REDIRECTS",
+        "true",
+        BOOL,
+        "Hold every redirect against `IMGPROXY_ALLOWED_SOURCES` too. Without that list it changes nothing.",
+        |d, v| boolean(v).map(|b| d.config.source.check_redirects = b),
+    )
+    .scope(Scope::Own),
+    Var::new(
         "LOCAL_FILESYSTEM_ROOT",
         "",
         STRING,
@@ -154,6 +215,27 @@ pub(super) const VARS: &[Var] = &[
         },
     )
     .blank(Blank::Kept),
+    Var::new(
+        "COOKIE_PASSTHROUGH",
+        "false",
+        BOOL,
+        "Send the client's cookies on to sources on the same host.",
+        |d, v| boolean(v).map(|b| d.config.source.cookies.passthrough = b),
+    ),
+    Var::new(
+        "COOKIE_PASSTHROUGH_ALL",
+        "false",
+        BOOL,
+        "With `IMGPROXY_COOKIE_PASSTHROUGH`, send them to every source.",
+        |d, v| boolean(v).map(|b| d.config.source.cookies.all = b),
+    ),
+    Var::new(
+        "COOKIE_BASE_URL",
+        "",
+        STRING,
+        "URL whose host and folder the client's cookies belong to, instead of the host that the client has asked.",
+        |d, v| CookieScope::parse(v).map(|scope| d.config.source.cookies.base = Some(scope)),
+    ),
 ];
 
 /// Serving the whole file system is allowed, and hardly ever meant.

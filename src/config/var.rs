@@ -18,6 +18,8 @@ pub struct Var {
     pub help: &'static str,
     /// Whether the value is hidden in messages and dumps.
     pub secret: bool,
+    /// Whether SIGHUP reads it again.
+    pub reloaded: bool,
     /// Which blank values count as "not set".
     pub blank: Blank,
     /// Other names that are still read; the first name that is set wins.
@@ -114,6 +116,7 @@ impl Var {
             format,
             help,
             secret: false,
+            reloaded: false,
             blank: Blank::Unset,
             aliases: &[],
             show: None,
@@ -147,6 +150,12 @@ impl Var {
     /// The same, hidden in messages and dumps.
     pub(super) const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// The same, read again on SIGHUP.
+    pub(super) const fn reloaded(mut self) -> Self {
+        self.reloaded = true;
         self
     }
 

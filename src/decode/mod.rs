@@ -34,6 +34,8 @@ pub struct LoadOptions {
     pub png_unlimited: bool,
     /// `IMGPROXY_SVG_UNLIMITED`.
     pub svg_unlimited: bool,
+    /// `IMGPROXY_TIFF_UNLIMITED`.
+    pub tiff_unlimited: bool,
 }
 
 /// One row of the table of loaders.

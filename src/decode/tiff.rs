@@ -19,9 +19,12 @@ pub const LOADER: Loader = Loader {
 pub const OPERATION: &str = "tiffload_source";
 
 fn load(bytes: &Bytes, options: &LoadOptions) -> Result<Image, vips::Error> {
-    open(
-        OPERATION,
-        bytes,
-        &[("page", Value::Int(0)), ("n", Value::Int(options.pages))],
-    )
+    let mut arguments = vec![("page", Value::Int(0)), ("n", Value::Int(options.pages))];
+    if options.tiff_unlimited && vips::operation_has_argument(OPERATION, UNLIMITED) {
+        arguments.push((UNLIMITED, Value::Bool(true)));
+    }
+    open(OPERATION, bytes, &arguments)
 }
+
+/// Since libvips 8.17.
+const UNLIMITED: &str = "unlimited";

@@ -128,7 +128,12 @@ fn meaning(var: &Var) -> String {
             &format!("`{}`", other.documented_name()),
         )
     });
-    format!("{help}{blank}{secret}")
+    let reloaded = if var.reloaded {
+        " Read again on SIGHUP."
+    } else {
+        ""
+    };
+    format!("{help}{blank}{secret}{reloaded}")
 }
 
 #[cfg(test)]

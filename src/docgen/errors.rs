@@ -74,6 +74,7 @@ fn situation(kind: Kind) -> &'static str {
             "the beginning of the source, which shows the format, could not be read"
         }
         Kind::SourceFormatUnsupported => "this build cannot decode the source's format",
+        Kind::SourceTypeNotAllowed => "the source's type is not in `IMGFORGE_ALLOWED_MIME_TYPES`",
         Kind::ResultFormatUnsupported => "this build cannot write the requested format",
         Kind::ResolutionTooLarge => "the source has more pixels than allowed",
         Kind::ResultTooLarge => "the result would be larger than the server is willing to make",

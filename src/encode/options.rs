@@ -116,7 +116,7 @@ pub static FORMAT: OptionDef<OutputOptions> = OptionDef {
     group: Group::Output,
     summary: "Format of the result",
     docs: "One of `jpeg` (or `jpg`), `jxl`, `png`, `webp`, `gif`, `ico`, `svg`, `heic`, `avif`, `bmp`, `tiff`, in lower \
-case. The extension of the source URL (`@webp` or `.webp`) means the same and wins over this option. Without either, \
+case. The extension of the source URL (`@webp` or `.webp`) means the same and wins over this option. By default, without either, \
 the source's format or the client's `Accept` header decides. A format that this server cannot write is refused with 422; \
 `svg` is possible for SVG sources only.",
     access: Access::Open,
@@ -153,7 +153,7 @@ pub static FORMAT_QUALITY: OptionDef<OutputOptions> = OptionDef {
     summary: "Quality of the result by format",
     docs: "Pairs of a format and an integer from 0 to 100, for URLs whose result format is not fixed. The pairs add to \
 those of presets; for one format the last one counts. 0 falls through to `IMGPROXY_FORMAT_QUALITY`. The \
-[`quality`](#quality) option wins over this one.",
+[`quality`](#quality) option wins over this one. Default: none.",
     access: Access::Open,
     apply: apply_format_quality,
 };
@@ -269,7 +269,7 @@ pub static SKIP_PROCESSING: OptionDef<OutputOptions> = OptionDef {
     group: Group::Handling,
     summary: "Formats whose sources are passed on unchanged",
     docs: "A list of formats, added to those of presets and of `IMGPROXY_SKIP_PROCESSING_FORMATS`. A source in one of \
-them is answered as it is, provided that the result would have the same format.",
+them is answered as it is, provided that the result would have the same format. Default: none.",
     access: Access::Open,
     apply: apply_skip_processing,
 };

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 
-use crate::config::server::TrustedProxies;
+use crate::config::access::TrustedProxies;
 
 /// Who sent a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,8 @@ pub(super) enum Endpoint {
     Favicon,
     /// Health check.
     Health,
+    /// Readiness.
+    Ready,
     /// JSON status.
     Status,
     /// Well-known files: an unlogged 404.
@@ -36,6 +38,7 @@ impl Endpoint {
             Self::Landing => Route::Landing,
             Self::Favicon => Route::Favicon,
             Self::Health => Route::Health,
+            Self::Ready => Route::Ready,
             Self::Status => Route::Status,
             Self::WellKnown => Route::WellKnown,
             Self::Image | Self::Always => Route::Image,
@@ -47,18 +50,20 @@ impl Endpoint {
     pub(super) fn is_logged(self) -> bool {
         !matches!(
             self,
-            Self::Favicon | Self::Health | Self::Status | Self::WellKnown
+            Self::Favicon | Self::Health | Self::Ready | Self::Status | Self::WellKnown
         )
     }
 }
 
-/// The two settings that routes depend on.
+/// The settings that routes depend on.
 #[derive(Clone, Debug)]
 pub(super) struct RouteTable {
     /// `PATH_PREFIX`.
     pub(super) prefix: String,
     /// `HEALTH_CHECK_PATH`; empty is none.
     pub(super) health_check_path: String,
+    /// `IMGFORGE_HEAD_MODE=full`: HEAD does what GET does.
+    pub(super) full_head: bool,
 }
 
 impl RouteTable {
@@ -70,6 +75,7 @@ impl RouteTable {
         };
         match *method {
             Method::GET => self.get(rest),
+            Method::HEAD if self.full_head => self.get(rest),
             Method::HEAD | Method::OPTIONS if rest.starts_with(b"/") => Endpoint::Always,
             _ => Endpoint::Unmatched,
         }
@@ -81,6 +87,7 @@ impl RouteTable {
             b"/favicon.ico" => Endpoint::Favicon,
             b"/health" => Endpoint::Health,
             _ if self.is_health_check(rest) => Endpoint::Health,
+            b"/ready" => Endpoint::Ready,
             b"/status" => Endpoint::Status,
             _ if rest.starts_with(b"/.well-known/") => Endpoint::WellKnown,
             _ if rest.starts_with(b"/") => Endpoint::Image,
@@ -112,7 +119,9 @@ mod tests {
 
     #[test]
     fn rows_of_the_route_table() {
-        use Endpoint::{Always, Favicon, Health, Image, Landing, Status, Unmatched, WellKnown};
+        use Endpoint::{
+            Always, Favicon, Health, Image, Landing, Ready, Status, Unmatched, WellKnown,
+        };
         let rows = [
             ("", "", "GET", "/", Landing),
             ("", "", "GET", "/favicon.ico", Favicon),
@@ -120,6 +129,8 @@ mod tests {
             ("", "", "GET", "/health", Health),
             ("", "", "GET", "/health/", Image),
             ("", "", "GET", "/status", Status),
+            ("", "", "GET", "/ready", Ready),
+            ("", "", "GET", "/ready/x", Image),
             ("", "", "GET", "/status/x", Image),
             ("", "", "GET", "/.well-known/a", WellKnown),
             ("", "", "GET", "/.well-known", Image),
@@ -152,6 +163,7 @@ mod tests {
             let table = RouteTable {
                 prefix: prefix.to_owned(),
                 health_check_path: health.to_owned(),
+                full_head: false,
             };
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(
@@ -160,6 +172,27 @@ mod tests {
                 "{prefix:?} {health:?} {method} {path}"
             );
         }
+    }
+
+    #[test]
+    fn a_full_head_is_a_get() {
+        let table = RouteTable {
+            prefix: "/p".to_owned(),
+            health_check_path: String::new(),
+            full_head: true,
+        };
+        for (path, expected) in [
+            ("/p/health", Endpoint::Health),
+            ("/p/unsafe/plain/a", Endpoint::Image),
+            ("/p", Endpoint::Landing),
+            ("/x", Endpoint::Unmatched),
+        ] {
+            assert_eq!(table.endpoint(&Method::HEAD, path), expected, "{path}");
+        }
+        assert_eq!(
+            table.endpoint(&Method::OPTIONS, "/p/health"),
+            Endpoint::Always
+        );
     }
 
     #[test]
@@ -174,6 +207,7 @@ mod tests {
             let table = RouteTable {
                 prefix: prefix.to_owned(),
                 health_check_path: String::new(),
+                full_head: false,
             };
             assert_eq!(table.image_target(path), expected);
         }

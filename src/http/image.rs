@@ -7,8 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use futures_util::{FutureExt, StreamExt};
 use http::HeaderMap;
-use http::header::{ACCEPT, AUTHORIZATION};
-use subtle::ConstantTimeEq;
+use http::header::ACCEPT;
 use warp::reply::Response;
 
 use super::report::Reported;
@@ -46,7 +45,8 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
         .get_all(ACCEPT)
         .iter()
         .any(|line| String::from_utf8_lossy(line.as_bytes()).contains("text/html"));
-    let answer = match authorize(&headers, &app.secret) {
+    let request_headers = headers.clone();
+    let answer = match app.secrets.get().check(&headers) {
         Ok(()) => {
             let noted = reported.as_ref().map(|(_, noted)| Noted::clone(noted));
             run(&app, &context, headers, noted).await
@@ -70,7 +70,7 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
             app.writer.error(&error, accepts_html, &context.id)
         }
     };
-    app.writer.cors(response)
+    app.cors.allow(response, &request_headers)
 }
 
 /// The service under the request deadline, stopped early when the client goes. A panic is an internal error.
@@ -139,22 +139,6 @@ struct Streaming {
 impl Drop for Streaming {
     fn drop(&mut self) {
         monitoring::span(Span::StreamingImage, self.since.elapsed().as_secs_f64());
-    }
-}
-
-/// `spec/http.md` section 3: byte for byte, of the first line only, in constant time.
-fn authorize(headers: &HeaderMap, secret: &str) -> Result<(), Error> {
-    if secret.is_empty() {
-        return Ok(());
-    }
-    let expected = format!("Bearer {secret}");
-    let given = headers
-        .get(AUTHORIZATION)
-        .map_or(&[][..], |value| value.as_bytes());
-    if bool::from(given.ct_eq(expected.as_bytes())) {
-        Ok(())
-    } else {
-        Err(Error::new(Kind::InvalidSecret, "Invalid secret"))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::config::ServerConfig;
 use crate::config::server::Network;
 
 /// Why a socket could not be opened.
@@ -50,19 +51,21 @@ impl Listener {
     ///
     /// # Errors
     /// [`BindError`] when the address is wrong, taken or not permitted.
-    pub fn bind(network: Network, address: &str, reuse_port: bool) -> Result<Self, BindError> {
+    pub fn bind(config: &ServerConfig) -> Result<Self, BindError> {
+        let (network, address) = (config.network, config.bind.as_str());
         let fail = |source| BindError::Io {
             address: address.to_owned(),
             source,
         };
         if network == Network::Unix {
-            let (listener, file) = bind_unix(Path::new(address)).map_err(fail)?;
+            let (listener, file) =
+                bind_unix(Path::new(address), config.socket_mode).map_err(fail)?;
             return Ok(Self {
                 kind: Kind::Unix(listener),
                 _file: Some(file),
             });
         }
-        let socket = bind_tcp(network, address, reuse_port)?;
+        let socket = bind_tcp(network, address, config.so_reuseport)?;
         let listener = TcpListener::from_std(socket).map_err(fail)?;
         Ok(Self {
             kind: Kind::Tcp(listener),
@@ -176,7 +179,7 @@ fn open(address: SocketAddr, dual: bool, reuse_port: bool) -> io::Result<std::ne
 }
 
 /// Replaces a socket file that nobody listens on; imgproxy fails on it.
-fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
     if is_socket {
         match std::os::unix::net::UnixStream::connect(path) {
@@ -187,7 +190,11 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
         }
     }
     let listener = UnixListener::bind(path)?;
-    Ok((listener, SocketFile(path.to_owned())))
+    let file = SocketFile(path.to_owned());
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok((listener, file))
 }
 
 /// Removes the socket file at the end.

@@ -7,6 +7,7 @@
 mod caching;
 mod client;
 mod connection;
+mod cors;
 mod disposition;
 mod endpoint;
 mod error_page;
@@ -17,10 +18,12 @@ mod listener;
 mod log;
 pub mod metrics;
 mod pages;
+mod ready;
 mod redaction;
 mod report;
 mod request;
 mod response;
+mod secret;
 pub mod serve;
 mod target;
 #[cfg(test)]
@@ -30,36 +33,44 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use crate::config::access::TrustedProxies;
 use crate::config::processing::Negotiation;
-use crate::config::server::TrustedProxies;
+use crate::config::server::HeadMode;
 use crate::config::{DeliveryConfig, ServerConfig};
+use crate::live::Live;
 use crate::reporting::Reporters;
 use crate::service::Images;
+use cors::Cors;
 use endpoint::{Endpoint, RouteTable};
 use request::RequestContext;
 use response::{Writer, header_value, plain};
 
 pub use listener::{BindError, Listener};
 pub use pages::HealthProbe;
+pub use ready::Readiness;
 pub use redaction::Redaction;
+pub use secret::Secrets;
 
 /// Everything that routes need.
 pub struct App {
     images: Arc<dyn Images>,
     health: HealthProbe,
+    readiness: Arc<Readiness>,
+    health_message: String,
     routes: RouteTable,
     writer: Writer,
+    cors: Cors,
     negotiation: Negotiation,
     client_hints: bool,
     timeout: Duration,
     proxies: TrustedProxies,
+    secrets: Live<Secrets>,
     redaction: Redaction,
     reporters: Reporters,
-    secret: String,
     server_name: HeaderValue,
 }
 
@@ -78,6 +89,8 @@ pub struct Settings {
     pub server: ServerConfig,
     /// Response headers.
     pub delivery: DeliveryConfig,
+    /// The tokens that image requests must carry.
+    pub secrets: Live<Secrets>,
     /// Which formats the `Accept` header may choose.
     pub negotiation: Negotiation,
     /// `ENABLE_CLIENT_HINTS`.
@@ -90,23 +103,32 @@ pub struct Settings {
 
 impl App {
     /// Binds the use case to the configuration.
-    pub fn new(settings: &Settings, images: Arc<dyn Images>, health: HealthProbe) -> Self {
+    pub fn new(
+        settings: &Settings,
+        images: Arc<dyn Images>,
+        health: HealthProbe,
+        readiness: Arc<Readiness>,
+    ) -> Self {
         let server = &settings.server;
         Self {
             images,
             health,
+            readiness,
+            health_message: server.health_check_message.clone(),
             routes: RouteTable {
                 prefix: server.path_prefix.clone(),
                 health_check_path: server.health_check_path.clone(),
+                full_head: server.head_mode == HeadMode::Full,
             },
             writer: Writer::new(settings),
+            cors: Cors::new(&server.allow_origin),
             negotiation: settings.negotiation,
             client_hints: settings.client_hints,
             timeout: server.timeout,
             proxies: server.trusted_proxies.clone(),
+            secrets: settings.secrets.clone(),
             redaction: settings.redaction.clone(),
             reporters: settings.reporters.clone(),
-            secret: server.secret.clone(),
             server_name: header_value(&server.server_name),
         }
     }
@@ -122,13 +144,23 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallibl
         .then(image::image);
     let always = on(Endpoint::Always)
         .and(with_app.clone())
-        .map(|app: Arc<App>| app.writer.cors(app.writer.always()));
+        .and(warp::method())
+        .and(warp::header::headers_cloned())
+        .map(|app: Arc<App>, method: Method, headers: HeaderMap| {
+            let response = app.writer.always();
+            if method == Method::OPTIONS {
+                app.cors.preflight(response, &headers)
+            } else {
+                app.cors.allow(response, &headers)
+            }
+        });
     let landing = on(Endpoint::Landing)
         .and(with_app.clone())
         .map(|app: Arc<App>| app.writer.landing(pages::LANDING));
     let health = on(Endpoint::Health)
-        .and(with_app)
-        .then(|app: Arc<App>| pages::health(Arc::clone(&app.health)));
+        .and(with_app.clone())
+        .then(pages::health);
+    let ready = on(Endpoint::Ready).and(with_app).then(pages::ready);
     let status = on(Endpoint::Status).map(pages::status);
     let absent = on(Endpoint::Favicon)
         .or(on(Endpoint::WellKnown))
@@ -140,6 +172,8 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallibl
         .or(landing)
         .unify()
         .or(health)
+        .unify()
+        .or(ready)
         .unify()
         .or(status)
         .unify()

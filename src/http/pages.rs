@@ -1,26 +1,22 @@
-//! The routes with a fixed answer: landing page, health, status. Rule: `spec/http.md` sections 3 and 12.
+//! The routes with a fixed answer: landing page, health, readiness, status. Rule: `spec/http.md` sections 3 and 12.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
 use super::response::plain;
+use super::{App, ready};
 
 /// Says whether image processing works; called on a thread that may block.
 pub type HealthProbe = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Health: a tiny operation of the image library within five seconds.
-pub(super) async fn health(probe: HealthProbe) -> Response {
-    let check = tokio::task::spawn_blocking(move || probe());
-    let healthy = matches!(
-        tokio::time::timeout(HEALTH_LIMIT, check).await,
-        Ok(Ok(true))
-    );
-    let mut response = if healthy {
-        plain(StatusCode::OK, "imgproxy is running")
+pub(super) async fn health(app: Arc<App>) -> Response {
+    let mut response = if is_healthy(&app).await {
+        plain(StatusCode::OK, app.health_message.clone())
     } else {
         tracing::error!("health check failed");
         plain(StatusCode::INTERNAL_SERVER_ERROR, "Error")
@@ -29,6 +25,21 @@ pub(super) async fn health(probe: HealthProbe) -> Response {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// Readiness: healthy, not about to stop, and with room in the queue.
+pub(super) async fn ready(app: Arc<App>) -> Response {
+    let healthy = is_healthy(&app).await;
+    ready::response(app.readiness.objection(healthy, Instant::now()))
+}
+
+async fn is_healthy(app: &App) -> bool {
+    let probe = Arc::clone(&app.health);
+    let check = tokio::task::spawn_blocking(move || probe());
+    matches!(
+        tokio::time::timeout(HEALTH_LIMIT, check).await,
+        Ok(Ok(true))
+    )
 }
 
 /// Status: alive, for programs.

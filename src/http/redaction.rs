@@ -112,6 +112,7 @@ mod tests {
         let routes = RouteTable {
             prefix: "/p".to_owned(),
             health_check_path: String::new(),
+            full_head: false,
         };
         redaction.logged(&routes, Endpoint::Image, target.to_owned())
     }

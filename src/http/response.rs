@@ -10,9 +10,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::BoxStream;
 use http::header::{
-    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL,
-    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderName, LAST_MODIFIED, LINK, RETRY_AFTER, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK, RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use warp::Reply;
@@ -41,19 +40,16 @@ pub(super) struct Writer {
     delivery: DeliveryConfig,
     vary: Option<HeaderValue>,
     client_hints: bool,
-    allow_origin: Option<HeaderValue>,
     development_errors: bool,
 }
 
 impl Writer {
     pub(super) fn new(settings: &Settings) -> Self {
         let vary = vary(settings.negotiation, settings.client_hints);
-        let origin = &settings.server.allow_origin;
         Self {
             delivery: settings.delivery.clone(),
             vary: vary.map(HeaderValue::from_static),
             client_hints: settings.client_hints,
-            allow_origin: (!origin.is_empty()).then(|| header_value(origin)),
             development_errors: settings.server.development_errors,
         }
     }
@@ -145,22 +141,11 @@ impl Writer {
         )
     }
 
-    /// The answer to HEAD and OPTIONS.
+    /// The answer to HEAD and OPTIONS. imgproxy lets caches keep it as long as a picture, which nobody wants.
     pub(super) fn always(&self) -> Response {
         let mut response = plain(StatusCode::OK, " ");
-        let value = caching::default(&self.delivery);
+        let value = HeaderValue::from_static("no-cache");
         response.headers_mut().insert(CACHE_CONTROL, value);
-        response
-    }
-
-    /// Adds the CORS pair where it is on.
-    pub(super) fn cors(&self, mut response: Response) -> Response {
-        if let Some(origin) = &self.allow_origin {
-            let headers = response.headers_mut();
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            let methods = HeaderValue::from_static("GET, OPTIONS");
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        }
         response
     }
 
@@ -215,10 +200,10 @@ impl Writer {
 }
 
 /// A plain text response with nothing else on it.
-pub(super) fn plain(status: StatusCode, body: &'static str) -> Response {
+pub(super) fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    with(bytes(Bytes::from_static(body.as_bytes())), status, headers)
+    with(bytes(body.into()), status, headers)
 }
 
 /// A header value from any text: control characters become spaces, other bytes pass.

@@ -39,6 +39,8 @@ label! {
         Health => "/health",
         /// JSON status.
         Status => "/status",
+        /// Readiness.
+        Ready => "/ready",
         /// Favicon.
         Favicon => "/favicon.ico",
         /// Well-known files.
@@ -229,6 +231,13 @@ pub(super) fn format_labels(index: usize) -> Vec<Label> {
 pub(super) fn fetched_labels(index: usize) -> Vec<Label> {
     vec![Label::new(
         "status",
+        if index == 0 { "success" } else { "error" },
+    )]
+}
+
+pub(super) fn reload_labels(index: usize) -> Vec<Label> {
+    vec![Label::new(
+        "result",
         if index == 0 { "success" } else { "error" },
     )]
 }

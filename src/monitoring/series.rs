@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -43,6 +44,8 @@ pub(super) struct Series {
     pub(super) collapsed: Counter,
     pub(super) shared_downloads: Counter,
     pub(super) rejected: Handles<Counter>,
+    pub(super) reloads: Handles<Counter>,
+    pub(super) last_reload: Gauge,
     pub(super) ssrf_blocked: Counter,
     pub(super) log_suppressed: Counter,
     pub(super) syslog_dropped: Counter,
@@ -84,6 +87,8 @@ impl Series {
         super::set_workers(facts.workers.try_into().unwrap_or(u64::MAX));
         let gauge = |metric| registry.gauge(metric, Vec::new());
         let operation = |metric| registry.histogram(metric, labels::operation_labels());
+        let last_reload = gauge(&table::LAST_RELOAD);
+        set_to_now(&last_reload);
         let schemes = || facts.schemes.iter().map(|s| s.index());
         let outcomes = FetchOutcome::ALL.len();
         Ok(Self {
@@ -168,6 +173,10 @@ impl Series {
             rejected: registry
                 .counters(&table::REJECTED, Reason::ALL.len(), labels::reason_labels)
                 .create(0..Reason::ALL.len()),
+            reloads: registry
+                .counters(&table::RELOADS, 2, labels::reload_labels)
+                .create(0..2),
+            last_reload,
             ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
             log_suppressed: registry.counter(&table::LOG_SUPPRESSED, Vec::new()),
             syslog_dropped: registry.counter(&table::SYSLOG_DROPPED, Vec::new()),
@@ -258,6 +267,14 @@ impl Series {
                 .record(kind.index(), |c| c.absolute(state.evictions));
         }
     }
+}
+
+/// The time at which something happened, which is now.
+pub(super) fn set_to_now(gauge: &Gauge) {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    gauge.set(since.as_secs_f64());
 }
 
 fn load(count: &AtomicU64) -> f64 {

@@ -288,6 +288,16 @@ pub(super) const QUEUE_LENGTH: Metric = gauge(
     &[],
     "Image requests waiting for a worker.",
 );
+pub(super) const RELOADS: Metric = counter(
+    "imgforge_config_reloads_total",
+    &["result"],
+    "Reloads of the configuration, by success.",
+);
+pub(super) const LAST_RELOAD: Metric = gauge(
+    "imgforge_config_last_reload_success_timestamp_seconds",
+    &[],
+    "When the configuration in use was read, in seconds since 1970.",
+);
 pub(super) const SSRF_BLOCKED: Metric = counter(
     "imgforge_ssrf_blocked_total",
     &[],
@@ -351,6 +361,8 @@ pub const METRICS: &[Metric] = &[
     CACHE_BYTES,
     CACHE_EVICTIONS,
     QUEUE_LENGTH,
+    RELOADS,
+    LAST_RELOAD,
     SSRF_BLOCKED,
     LOG_SUPPRESSED,
     SYSLOG_DROPPED,

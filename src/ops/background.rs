@@ -18,7 +18,7 @@ pub static BACKGROUND: OptionDef<PipelineOptions> = OptionDef {
 as three integers from 0 to 255 (`background:255:128:0`) or as three or six hex digits without `#` \
 (`background:f80`, `background:ff8000`).\n\
 \n\
-Without this option transparency is kept where the format can store it, and becomes white elsewhere. `background:` with an empty argument takes \
+Default: no colour. Transparency is then kept where the format can store it, and becomes white elsewhere. `background:` with an empty argument takes \
 back a colour that a preset has set.",
     access: Access::Open,
     apply: |pipeline, args| {

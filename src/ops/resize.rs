@@ -176,7 +176,7 @@ pub static RESIZE: OptionDef<PipelineOptions> = OptionDef {
     summary: "Resizing type, size, enlarge and extend in one option",
     docs: "Sets [`resizing_type`](#resizing_type), [`width`](#width), [`height`](#height), [`enlarge`](#enlarge) and \
 [`extend`](#extend) with its gravity at once. Every argument may be left empty or out, and then keeps its value. A \
-gravity without `extend` is ignored.",
+gravity without `extend` is ignored. Default: those of the options that it sets.",
     access: Access::Open,
     apply: apply_resize,
 };
@@ -190,7 +190,7 @@ pub static SIZE: OptionDef<PipelineOptions> = OptionDef {
     group: Group::Geometry,
     summary: "Size, enlarge and extend in one option",
     docs: "As [`resize`](#resize) without the resizing type. Every argument may be left empty or out, and then keeps \
-its value.",
+its value. Default: those of the options that it sets.",
     access: Access::Open,
     apply: apply_size,
 };

@@ -53,7 +53,7 @@ pub static CACHEBUSTER: OptionDef<Delivery> = OptionDef {
     group: Group::Handling,
     summary: "A text that makes the URL, and the cached result, another one",
     docs: "Does nothing to the picture. Change the text when the source has changed, so that caches between server and \
-client, and this server's own cache, fetch the result anew. `cachebuster:` takes back a text that a preset has set.",
+client, and this server's own cache, fetch the result anew. `cachebuster:` takes back a text that a preset has set. Default: no text.",
     access: Access::Open,
     apply: |delivery, args| {
         let text = args.single("cachebuster")?.text();
@@ -71,7 +71,7 @@ pub static EXPIRES: OptionDef<Delivery> = OptionDef {
     group: Group::Handling,
     summary: "The moment after which the URL answers 404",
     docs: "Unix time in seconds, a signed integer. From the second after it on, the URL is answered with 404. Until then \
-the remaining time limits `max-age` in `Cache-Control`. 0 and negative values never expire.",
+the remaining time limits `max-age` in `Cache-Control`. 0 (default) and negative values never expire.",
     access: Access::Open,
     apply: |delivery, args| {
         let arg = args.single("expires")?;
@@ -90,7 +90,7 @@ pub static FILENAME: OptionDef<Delivery> = OptionDef {
     group: Group::Handling,
     summary: "Name of the result when it is saved",
     docs: "The file name without extension for `Content-Disposition`; the extension of the result's format is added. \
-Without this option the name comes from the source URL. When `encoded` is true, the name is URL-safe Base64, which \
+By default the name comes from the source URL. When `encoded` is true, the name is URL-safe Base64, which \
 allows any character; otherwise it is used exactly as written, percent escapes included. An empty name is no name.",
     access: Access::Open,
     apply: |delivery, args| {

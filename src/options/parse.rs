@@ -73,6 +73,11 @@ impl Parser {
         Ok(parser)
     }
 
+    /// Whether a source URL is among `ALLOWED_SOURCES`.
+    pub fn allows_source(&self, url: &str) -> bool {
+        self.allowed_sources.check(url).is_ok()
+    }
+
     /// Parses a path whose signature was verified. `features`: client hints, `None` each where they are off or absent.
     /// `now_unix`: seconds, against which `expires` is judged.
     ///

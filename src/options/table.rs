@@ -145,6 +145,7 @@ mod tests {
                 d.name
             );
             assert!(d.docs.len() > 20, "{}", d.name);
+            assert!(d.docs.contains("efault"), "{}: its default", d.name);
             for name in d.aliases {
                 assert_eq!(Definition::find(name).unwrap().description().name, d.name);
             }

@@ -373,6 +373,12 @@ fn examples_parse_and_do_something() {
             .unwrap_or_else(|e| panic!("{target}: {e}"))
             .options;
         assert_ne!(options, Options::default(), "{target}");
+        for alias in description.aliases {
+            let arguments = description.example.split_once(':').unwrap().1;
+            let target = format!("/unsafe/{alias}:{arguments}/plain/x");
+            let same = request(&config, &target).unwrap_or_else(|e| panic!("{target}: {e}"));
+            assert_eq!(same.options, options, "{target}");
+        }
     }
 }
 

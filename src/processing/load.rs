@@ -170,6 +170,7 @@ fn options(job: &Job) -> LoadOptions {
         thumbnail: false,
         png_unlimited: config.png_unlimited,
         svg_unlimited: config.svg_unlimited,
+        tiff_unlimited: config.tiff_unlimited,
     }
 }
 

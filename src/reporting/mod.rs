@@ -15,12 +15,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rand::Rng;
+use rustls::ClientConfig;
 use serde_json::{Map, Value};
 
 use crate::config::ReportingConfig;
 use crate::error::{Error, Reported};
 use crate::monitoring::ReportService;
-use crate::source;
 use lane::Lane;
 
 /// Everything that is told about one error. No field holds a secret or an address of a client.
@@ -164,9 +164,6 @@ pub struct Reporters {
 /// Reports cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportingError {
-    /// TLS cannot be set up.
-    #[error("error reporting: TLS cannot be set up")]
-    Tls(#[from] rustls::Error),
     /// The HTTP client cannot be set up.
     #[error("error reporting: the HTTP client cannot be set up")]
     Client(#[from] reqwest::Error),
@@ -177,13 +174,13 @@ impl Reporters {
     ///
     /// # Errors
     /// The HTTP client refuses its settings.
-    pub fn start(config: &ReportingConfig) -> Result<Self, ReportingError> {
+    pub fn start(config: &ReportingConfig, tls: ClientConfig) -> Result<Self, ReportingError> {
         let reporters: Vec<_> = SERVICES.iter().filter_map(|start| start(config)).collect();
         let mut lanes = Vec::with_capacity(reporters.len());
         if !reporters.is_empty() {
             let client = reqwest::Client::builder()
                 .user_agent(USER_AGENT)
-                .tls_backend_preconfigured(source::tls::client_config(true)?)
+                .tls_backend_preconfigured(tls)
                 .redirect(reqwest::redirect::Policy::none())
                 .timeout(SEND_TIME)
                 .build()?;

@@ -47,7 +47,7 @@ impl FetchCount {
 
     /// A download has failed.
     pub(super) fn failed(mut self, error: &FetchError) {
-        if matches!(error, FetchError::Blocked(_) | FetchError::Refused(_)) {
+        if outcome(error) == FetchOutcome::Blocked {
             monitoring::ssrf_blocked();
         }
         if error.started() {
@@ -146,7 +146,10 @@ fn scheme(url: &str) -> Scheme {
 
 fn outcome(error: &FetchError) -> FetchOutcome {
     match error {
-        FetchError::Blocked(_) | FetchError::Refused(_) => FetchOutcome::Blocked,
+        FetchError::Blocked(_)
+        | FetchError::Refused(_)
+        | FetchError::Port { .. }
+        | FetchError::RedirectNotAllowed(_) => FetchOutcome::Blocked,
         FetchError::Unreachable(_) => match error.step() {
             Some(Step::Name) => FetchOutcome::Dns,
             Some(Step::Tls) => FetchOutcome::Tls,

@@ -3,13 +3,13 @@
 //! Owns the order of work and what is counted on the way. It does not know HTTP beyond header maps, and not pixels.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-    RANGE,
+    ACCEPT_ENCODING, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, HeaderName};
 
@@ -17,6 +17,7 @@ use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
 use super::downloads::{Downloads, Failure};
 use super::fetch_count::FetchCount;
+use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
 use super::{Asked, Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
@@ -24,12 +25,11 @@ use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
+use crate::live::Live;
 use crate::monitoring::{self, CacheKind, InProgress, Span};
-use crate::options::{Options, ParsedRequest, Parser};
+use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched};
-use crate::url::path;
-use crate::url::signature::Verifier;
 use crate::vips::{Cancel, ThreadGuard};
 
 /// Worker threads that run image jobs.
@@ -38,10 +38,8 @@ pub type ImageWorkers = Workers<Job, Result<Processed, Error>, Cancel>;
 /// What the service is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Checks signatures.
-    pub verifier: Verifier,
-    /// Reads options and source URLs.
-    pub parser: Parser,
+    /// What a URL has to satisfy.
+    pub rules: Live<Rules>,
     /// Fetches sources.
     pub downloads: Downloads,
     /// Watermark and fallback image.
@@ -108,7 +106,7 @@ impl ImageService {
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
-        let parsed = self.parse(&request)?;
+        let parsed = self.parts.rules.get().parse(&request)?;
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {
                 source_url: parsed.source_url.clone(),
@@ -126,14 +124,6 @@ impl ImageService {
         Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
     }
 
-    /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
-    fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
-        let path = self.parts.verifier.verify(path::split(&request.target)?)?;
-        self.parts
-            .parser
-            .parse(&path, &request.features, now_unix())
-    }
-
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
     fn check_result_format(&self, options: &Options) -> Result<(), Error> {
         match options.output.format {
@@ -146,6 +136,18 @@ impl ImageService {
         }
     }
 
+    /// `IMGFORGE_ALLOWED_MIME_TYPES`.
+    fn check_type(&self, format: ImageFormat) -> Result<(), Error> {
+        let allowed = &self.parts.settings.limits.allowed_formats;
+        if allowed.is_empty() || allowed.contains(&format) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::SourceTypeNotAllowed,
+            format!("Source image type is not allowed: {}", format.info().mime),
+        ))
+    }
+
     /// The answer from the cache, from a job that is running already, or from a job of this request's own.
     async fn shared(
         &self,
@@ -154,12 +156,17 @@ impl ImageService {
         conditions: HeaderMap,
     ) -> Result<(Answer, CacheStatus), Error> {
         let options = parsed.options.cache_form();
+        let sources = self.parts.downloads.sources();
+        let cookie = sources.cookies(&parsed.source_url, &request.headers);
+        let forwarded = cookie
+            .as_ref()
+            .map_or("", |value| value.to_str().unwrap_or(""));
         let key = |conditions: &HeaderMap| {
             CacheKey::new(&KeyParts {
                 options: &options,
                 source_url: &parsed.source_url,
                 features: &format!("{:?}", request.features),
-                forwarded: "",
+                forwarded,
                 conditions: &if conditions.is_empty() {
                     String::new()
                 } else {
@@ -183,7 +190,9 @@ impl ImageService {
             }
             Lookup::Shared(answer) => Ok((answer?, CacheStatus::Collapsed)),
             Lookup::Lead(guard) => {
-                match self.work(request, parsed, conditions.clone()).await {
+                let mut headers = conditions.clone();
+                headers.extend(cookie.map(|value| (COOKIE, value)));
+                match self.work(request, parsed, headers).await {
                     Ok(answer) => {
                         // An answer to a condition is nobody else's; what stands in for an error is not kept.
                         if conditions.is_empty() && answer.is_kept() {
@@ -215,10 +224,10 @@ impl ImageService {
         &self,
         request: &ImageRequest,
         parsed: &ParsedRequest,
-        conditions: HeaderMap,
+        headers: HeaderMap,
     ) -> Result<Answer, Error> {
         // Before the queue, so that all who wait for a worker share one download.
-        let download = self.parts.downloads.expect(&parsed.source_url, &conditions);
+        let download = self.parts.downloads.expect(&parsed.source_url, &headers);
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
         let waited = queued.elapsed().as_secs_f64();
@@ -230,7 +239,7 @@ impl ImageService {
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
             url: parsed.source_url.clone(),
-            headers: conditions,
+            headers,
             max_bytes: limits
                 .max_src_file_size
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
@@ -257,6 +266,9 @@ impl ImageService {
             },
         };
         drop(download);
+        if fallback_for.is_none() {
+            self.check_type(source.format)?;
+        }
         let origin_bytes = source.bytes.len() as u64;
         let headers = kept_headers(&source.headers, fallback_for.is_some());
         let wants_watermark = parsed.options.pipeline.watermark.opacity > 0.0;
@@ -294,13 +306,14 @@ impl ImageService {
         parsed: ParsedRequest,
     ) -> Result<ImageResponse, Error> {
         let fetch = FetchCount::begin(&parsed.source_url);
-        let result = self
-            .parts
-            .downloads
-            .sources()
+        let sources = self.parts.downloads.sources();
+        let mut headers = picked(&request.headers, RAW_REQUEST_HEADERS);
+        let cookie = sources.cookies(&parsed.source_url, &request.headers);
+        headers.extend(cookie.map(|value| (COOKIE, value)));
+        let result = sources
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
-                headers: picked(&request.headers, RAW_REQUEST_HEADERS),
+                headers,
                 max_bytes: 0,
                 deadline: request.deadline,
             })
@@ -340,13 +353,6 @@ fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
         }
     }
     out
-}
-
-fn now_unix() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Headers of a source that decide headers of a processed image.

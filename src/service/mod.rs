@@ -5,6 +5,7 @@ pub mod assets;
 pub mod downloads;
 mod fetch_count;
 pub mod image;
+pub mod rules;
 pub mod validators;
 pub mod workers;
 

@@ -46,7 +46,7 @@ impl HttpClient {
             .ok()
             .filter(|value| !value.is_empty())
             .ok_or_else(|| SourceConfigError::UserAgent(config.user_agent.clone()))?;
-        let tls = tls::client_config(!config.ignore_ssl_verification)?;
+        let tls = tls::client_config(config)?;
         let keep_alive = !config.client_keep_alive_timeout.is_zero();
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())

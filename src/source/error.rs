@@ -47,6 +47,17 @@ pub enum FetchError {
     /// The source URL itself holds an address that may not be dialled; nothing was sent.
     #[error(transparent)]
     Refused(Blocked),
+    /// The URL, or one that a redirect led to, names a port that sources may not have.
+    #[error("source port is not allowed: {port}")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Whether a redirect named it.
+        redirected: bool,
+    },
+    /// A redirect to a URL that is no allowed source.
+    #[error("redirect to a source URL that is not allowed: {0}")]
+    RedirectNotAllowed(String),
     /// DNS, connection, TLS or protocol trouble before a response head.
     #[error("source is unreachable")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -134,7 +145,13 @@ impl FetchError {
     pub fn started(&self) -> bool {
         !matches!(
             self,
-            Self::InvalidUrl(_) | Self::Scheme { .. } | Self::Refused(_)
+            Self::InvalidUrl(_)
+                | Self::Scheme { .. }
+                | Self::Refused(_)
+                | Self::Port {
+                    redirected: false,
+                    ..
+                }
         )
     }
 
@@ -182,7 +199,10 @@ impl FetchError {
             | Self::TooManyRedirects(_)
             | Self::Redirect(_)
             | Self::Partial => Kind::SourceUnreachable,
-            Self::Blocked(_) | Self::Refused(_) => Kind::SourceBlocked,
+            Self::Blocked(_)
+            | Self::Refused(_)
+            | Self::Port { .. }
+            | Self::RedirectNotAllowed(_) => Kind::SourceBlocked,
             Self::Status { status, .. } => match status {
                 400..=499 => Kind::SourceClientError(*status),
                 500.. => Kind::SourceServerError,

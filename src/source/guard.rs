@@ -17,6 +17,8 @@ pub enum Class {
     LinkLocal,
     /// Private, unique local or carrier-grade NAT.
     Private,
+    /// Multicast, reserved, or a metadata service: what `IMGFORGE_BLOCK_SPECIAL_ADDRESSES` adds.
+    Special,
     /// Listed in `IMGFORGE_DENIED_SOURCE_NETWORKS`.
     Denied,
 }
@@ -27,6 +29,7 @@ impl std::fmt::Display for Class {
             Self::Loopback => "loopback",
             Self::LinkLocal => "link-local",
             Self::Private => "private",
+            Self::Special => "special",
             Self::Denied => "denied",
         })
     }
@@ -48,6 +51,7 @@ pub struct Guard {
     loopback: bool,
     link_local: bool,
     private: bool,
+    special: bool,
     allowed: Vec<IpNetwork>,
     denied: Vec<IpNetwork>,
 }
@@ -59,6 +63,7 @@ impl Guard {
             loopback: config.allow_loopback,
             link_local: config.allow_link_local,
             private: config.allow_private,
+            special: !config.block_special,
             allowed: config.allowed_networks.clone(),
             denied: config.denied_networks.clone(),
         }
@@ -95,11 +100,17 @@ impl Guard {
         if listed(&self.allowed, outer) {
             return Ok(());
         }
-        for class in [Class::Loopback, Class::LinkLocal, Class::Private] {
+        for class in [
+            Class::Loopback,
+            Class::LinkLocal,
+            Class::Private,
+            Class::Special,
+        ] {
             let allowed = match class {
                 Class::Loopback => self.loopback,
                 Class::LinkLocal => self.link_local,
                 Class::Private => self.private,
+                Class::Special => self.special,
                 Class::Denied => true,
             };
             if !allowed && forms.into_iter().flatten().any(|form| is(class, form)) {
@@ -125,6 +136,7 @@ fn is(class: Class, address: IpAddr) -> bool {
                 Class::Loopback => v4.is_loopback() || v4.is_unspecified(),
                 Class::LinkLocal => v4.is_link_local() || (a, b, c) == (224, 0, 0),
                 Class::Private => v4.is_private() || (a == 100 && b & 0xC0 == 64),
+                Class::Special => is_special_v4(v4),
                 Class::Denied => false,
             }
         }
@@ -134,10 +146,33 @@ fn is(class: Class, address: IpAddr) -> bool {
                 Class::Loopback => v6.is_loopback() || v6.is_unspecified(),
                 Class::LinkLocal => (a == 0xFE && b & 0xC0 == 0x80) || (a == 0xFF && b & 0x0F == 2),
                 Class::Private => a & 0xFE == 0xFC,
+                Class::Special => is_special_v6(v6),
                 Class::Denied => false,
             }
         }
     }
+}
+
+/// Multicast, "this network", protocol assignments, documentation, benchmarks, reserved, and the metadata services of
+/// Alibaba Cloud and Azure.
+fn is_special_v4(address: Ipv4Addr) -> bool {
+    matches!(
+        address.octets(),
+        [0 | 224..=255, ..]
+            | [192, 0, 0 | 2, _]
+            | [198, 18 | 19, ..]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            | [100, 100, 100, 200]
+            | [168, 63, 129, 16]
+    )
+}
+
+/// Site-local, multicast, documentation, and the metadata service of AWS.
+fn is_special_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    matches!(segments, [0xFEC0..=0xFFFF, ..] | [0x2001, 0x0DB8, ..])
+        || segments == [0xFD00, 0x0EC2, 0, 0, 0, 0, 0, 0x254]
 }
 
 /// The IPv4 address that a transition mechanism would reach through this one; first form that fits, unwrapped once.
@@ -195,6 +230,7 @@ mod tests {
             loopback: false,
             link_local: false,
             private: false,
+            special: true,
             allowed: allowed.iter().map(|text| network(text)).collect(),
             denied: denied.iter().map(|text| network(text)).collect(),
         }
@@ -273,6 +309,51 @@ mod tests {
         assert_eq!(class(&open, "10.0.0.1"), Some(Class::Private));
         // The compatible form of 0.0.0.1 looks like loopback from outside and like 0.0.0.1 from inside.
         assert_eq!(class(&open, "::1"), None);
+    }
+
+    #[test]
+    fn special_addresses_are_blocked_on_request() {
+        let mut guard = network_guard(&["198.51.100.7/32"], &[]);
+        guard.private = true;
+        let special = [
+            "0.1.2.3",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.1.1",
+            "239.1.1.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "100.100.100.200",
+            "168.63.129.16",
+            "fec0::1",
+            "ff05::1",
+            "2001:db8::1",
+            "fd00:ec2::254",
+            "::ffff:240.0.0.1",
+            "64:ff9b::c000:201",
+        ];
+        for address in special {
+            assert_eq!(class(&guard, address), None, "{address}");
+        }
+        guard.special = false;
+        for address in special {
+            assert_eq!(class(&guard, address), Some(Class::Special), "{address}");
+        }
+        for address in [
+            "8.8.8.8",
+            "192.0.1.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "198.51.100.7",
+            "fd00:ec2::1",
+            "2606:4700::1111",
+        ] {
+            assert_eq!(class(&guard, address), None, "{address}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Owns everything up to the head of the last response. Connections are `client`'s, addresses are judged in `dial`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, LOCATION, REFERER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Request};
@@ -21,6 +23,19 @@ pub(super) struct HttpSource {
     client: HttpClient,
     dial: Dial,
     max_redirects: usize,
+    /// Empty is every port.
+    ports: Vec<u16>,
+    redirects: RedirectCheck,
+}
+
+/// Whether a redirect may lead to a URL.
+#[derive(Clone)]
+pub(super) struct RedirectCheck(pub(super) Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for RedirectCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RedirectCheck")
+    }
 }
 
 impl HttpSource {
@@ -30,7 +45,14 @@ impl HttpSource {
             client: HttpClient::new(config, dial.clone(), network.proxies)?,
             dial,
             max_redirects: config.max_redirects,
+            ports: config.allowed_ports.clone(),
+            redirects: RedirectCheck(Arc::new(|_| true)),
         })
+    }
+
+    /// Redirects are followed only to URLs that `check` agrees to.
+    pub(super) fn check_redirects(&mut self, check: RedirectCheck) {
+        self.redirects = check;
     }
 
     /// Asks for `url` and follows redirects; answers with the first response that is none.
@@ -42,6 +64,7 @@ impl HttpSource {
         self.dial
             .check_literal(first.host())
             .map_err(FetchError::Refused)?;
+        self.check_port(&first, false)?;
         let mut referer = None;
         let mut jar = Jar::default();
         let mut followed = 0;
@@ -65,10 +88,23 @@ impl HttpSource {
             }
             followed += 1;
             let next = target.join(location.as_bytes())?;
+            self.check_port(&next, true)?;
+            let url = next.uri()?.to_string();
+            if !(self.redirects.0)(&url) {
+                return Err(FetchError::RedirectNotAllowed(url));
+            }
             jar.store(&target, opened.headers.get_all(SET_COOKIE));
             referer = target.referer_for(&next);
             target = next;
         }
+    }
+
+    fn check_port(&self, target: &Target, redirected: bool) -> Result<(), FetchError> {
+        let port = target.port();
+        if self.ports.is_empty() || self.ports.contains(&port) {
+            return Ok(());
+        }
+        Err(FetchError::Port { port, redirected })
     }
 }
 

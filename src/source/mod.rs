@@ -15,6 +15,7 @@ pub mod guard;
 mod http;
 mod local;
 mod opened;
+mod passthrough;
 mod proxy;
 mod target;
 pub mod tls;
@@ -23,10 +24,11 @@ pub mod tls;
 mod tests;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::HeaderMap;
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
@@ -36,10 +38,11 @@ pub use self::opened::{BodyStream, Opened};
 
 use self::body::{Buffer, Expected};
 use self::dial::{Names, system_names};
-use self::http::HttpSource;
+use self::http::{HttpSource, RedirectCheck};
 use self::local::LocalSource;
 use self::proxy::Proxies;
 use crate::config::SourceConfig;
+use crate::config::cookies::CookieConfig;
 use crate::format::ImageFormat;
 
 /// A fetched source: whole, within its size limit, and of a known format.
@@ -87,6 +90,7 @@ struct Network {
 pub struct Sources {
     http: HttpSource,
     local: Option<LocalSource>,
+    cookies: CookieConfig,
     download_timeout: Duration,
 }
 
@@ -115,8 +119,25 @@ impl Sources {
         Ok(Self {
             http: HttpSource::new(config, network)?,
             local,
+            cookies: config.cookies.clone(),
             download_timeout: config.download_timeout,
         })
+    }
+
+    /// Follows redirects only to URLs that `is_allowed` agrees to.
+    #[must_use]
+    pub fn checking_redirects(
+        mut self,
+        is_allowed: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let check = RedirectCheck(Arc::new(is_allowed));
+        self.http.check_redirects(check);
+        self
+    }
+
+    /// Those of a client's cookies that the source `url` may see, as a `Cookie` header.
+    pub fn cookies(&self, url: &str, client: &HeaderMap) -> Option<HeaderValue> {
+        passthrough::cookie(&self.cookies, url, client)
     }
 
     /// Fetches a picture for processing. Dropping the future closes the connection to the source.

@@ -155,7 +155,8 @@ impl Target {
             .map_or(self.path_and_query.as_str(), |(path, _)| path)
     }
 
-    fn port(&self) -> u16 {
+    /// The port that is asked, named or not.
+    pub(super) fn port(&self) -> u16 {
         self.port.unwrap_or(if self.https { 443 } else { 80 })
     }
 

@@ -1,7 +1,9 @@
 //! Sources against a scripted origin and real files.
 
+mod addresses;
 mod files;
 mod origin;
+mod tls_origin;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -25,13 +27,19 @@ fn config() -> SourceConfig {
         max_redirects: 3,
         client_keep_alive_timeout: Duration::from_secs(90),
         ignore_ssl_verification: false,
+        ssl_cert_file: None,
+        ssl_cert_dirs: Vec::new(),
         allow_loopback: true,
         allow_link_local: false,
         allow_private: true,
         allowed_networks: Vec::new(),
         denied_networks: Vec::new(),
+        block_special: false,
+        allowed_ports: Vec::new(),
+        check_redirects: true,
         local_root: None,
         query_separator: "?".to_owned(),
+        cookies: CookieConfig::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use hmac::{Hmac, Mac};
+use percent_encoding::percent_decode_str;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
@@ -28,6 +29,7 @@ pub struct Verifier {
     pairs: Vec<Hmac<Sha256>>,
     size: usize,
     trusted: Vec<String>,
+    legacy: bool,
 }
 
 impl Verifier {
@@ -38,6 +40,7 @@ impl Verifier {
             pairs: pairs.map(|pair| salted(&pair.key, &pair.salt)).collect(),
             size: config.signature_size,
             trusted: config.trusted_signatures.clone(),
+            legacy: config.legacy_signatures,
         }
     }
 
@@ -83,8 +86,27 @@ impl Verifier {
         }
         match repaired {
             Some(repaired) if self.is_signed(&signature, &repaired) => Ok(Cow::Owned(repaired)),
-            _ => Err(UrlError::Signature),
+            _ => self
+                .legacy(&signature, &path)
+                .map(Cow::Owned)
+                .ok_or(UrlError::Signature),
         }
+    }
+
+    /// The percent-decoded path, where such signatures are accepted and this is one. It is what the signer meant, so it
+    /// is what gets parsed: the path as received could be split in another way. Rule: `spec/imgforge-original.md`
+    /// section 3.
+    fn legacy(&self, signature: &[u8], path: &str) -> Option<String> {
+        if !self.legacy || !path.contains('%') {
+            return None;
+        }
+        let decoded = percent_decode_str(path).decode_utf8().ok()?.into_owned();
+        self.is_signed(signature, &decoded).then(|| {
+            tracing::warn!(
+                "a signature over the decoded path was accepted, sign the path as it is sent"
+            );
+            decoded
+        })
     }
 
     fn is_trusted(&self, signature: &str) -> bool {
@@ -177,6 +199,7 @@ mod tests {
                 .collect(),
             size,
             trusted: trusted.iter().map(|t| (*t).to_owned()).collect(),
+            legacy: false,
         }
     }
 
@@ -310,6 +333,43 @@ recorded 32 /w:50/plain/http://127.0.0.1:18099/c/jpeg/baseline-420.jpg mhZI0krLn
         let target = format!("/{}{path}", sign(&key, &salt, path, 32));
         let verifier = verifier(&["A"], 32, &[]);
         assert_eq!(verify(&verifier, &target), Err(UrlError::Signature));
+    }
+
+    #[test]
+    fn a_signature_over_the_decoded_path_counts_where_it_may() {
+        let KeyPair { key, salt } = pair("A");
+        let strict = verifier(&["A"], 32, &[]);
+        let legacy = Verifier {
+            legacy: true,
+            ..strict.clone()
+        };
+        for (sent, decoded) in [
+            (
+                "/w:1/plain/http%3A%2F%2Fh%2Fa%20b.jpg",
+                "w:1/plain/http://h/a b.jpg",
+            ),
+            ("/w:1/plain/h%2520x", "w:1/plain/h%20x"),
+            ("/w:1/plain/%c3%a9", "w:1/plain/\u{e9}"),
+        ] {
+            let target = format!("/{}{sent}", sign(&key, &salt, decoded, 32));
+            assert_eq!(verify(&strict, &target), Err(UrlError::Signature), "{sent}");
+            assert_eq!(verify(&legacy, &target).as_deref(), Ok(decoded), "{sent}");
+            let target = format!("/{}{sent}", sign(&key, &salt, sent, 32));
+            let path = verify(&legacy, &target);
+            assert_eq!(
+                path.as_deref(),
+                Ok(sent.trim_start_matches('/')),
+                "the path as sent still counts first"
+            );
+        }
+        // No signature over nothing, no other key, nothing that is not UTF-8.
+        let other = sign(b"x", b"y", "w:1/plain/a b", 32);
+        for target in [
+            format!("/{other}/w:1/plain/a%20b"),
+            format!("/{other}/w:1/plain/%ff"),
+        ] {
+            assert_eq!(verify(&legacy, &target), Err(UrlError::Signature));
+        }
     }
 
     /// `spec/http.md` section 4: what verified is what is parsed.

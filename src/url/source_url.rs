@@ -190,8 +190,8 @@ impl AllowedSources {
 
     /// Checks a URL after replacements and base URL.
     ///
-    /// Dot segments are refused where there is a list: they are resolved on the way to the source, and the prefix that
-    /// a pattern matched would no longer be the one that is fetched.
+    /// Dot segments are refused where there is a list: sources resolve them, and the prefix that a pattern matched
+    /// would no longer be the one that is served.
     ///
     /// # Errors
     /// [`UrlError::SourceNotAllowed`] where no pattern matches at its start.

@@ -40,6 +40,8 @@ pub use operation::{Built, Operation};
 use setup::ensure_ready;
 pub use setup::{InitReport, VipsSettings, init, is_ready};
 pub use source::Source;
+#[cfg(test)]
+pub(crate) use stress::ready;
 pub use target::Target;
 pub use value::Value;
 pub use vector::Vector;

@@ -13,7 +13,7 @@ use super::calls::{self, Canvas};
 use super::*;
 
 /// Starts libvips with all loaders of the project allowed.
-pub(super) fn ready() -> InitReport {
+pub(crate) fn ready() -> InitReport {
     let settings = VipsSettings {
         vector: Vector::Auto,
         allowed_loaders: &[

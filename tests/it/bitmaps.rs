@@ -37,6 +37,7 @@ fn load(bytes: &Bytes, format: ImageFormat) -> Image {
         thumbnail: false,
         png_unlimited: false,
         svg_unlimited: false,
+        tiff_unlimited: false,
     };
     let loader = decode::loader(format).unwrap();
     let image = loader.load(bytes, &options).unwrap();

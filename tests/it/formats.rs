@@ -1,5 +1,10 @@
 //! Every source format into every result format, what is negotiated, and what cannot be decoded.
 
+use bytes::Bytes;
+use imgforge::encode::{self, Saver};
+use imgforge::format::ImageFormat;
+use imgforge::vips::Value;
+
 use crate::common::{Origin, Script, Server, pictures};
 
 /// Format names in URLs, and file endings of `tests/images`.
@@ -247,4 +252,21 @@ async fn quality_changes_the_size_of_lossy_results() {
         "the URL wins"
     );
     assert!(size("mb:4000", "jpg").await <= 4000, "max_bytes is kept");
+}
+
+/// An encoder that is compiled in but does not work is not offered.
+#[tokio::test]
+async fn a_saver_that_fails_is_not_available() {
+    let _server = Server::start(&[]).await;
+    let row = |probe| Saver {
+        format: ImageFormat::Jpeg,
+        operation: Some("jpegsave_target"),
+        probe,
+        save: |_, _| Ok(Bytes::new()),
+    };
+    assert!(row(None).is_available());
+    assert!(row(Some(&[("Q", Value::Int(50))])).is_available());
+    assert!(!row(Some(&[("Q", Value::Int(500))])).is_available());
+    assert!(encode::savable().any(|format| format == ImageFormat::Png));
+    assert!(encode::saver(ImageFormat::Svg).is_none());
 }

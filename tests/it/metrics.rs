@@ -278,6 +278,7 @@ async fn histograms_are_consistent_and_labels_closed() {
         "/",
         "/health",
         "/status",
+        "/ready",
         "/favicon.ico",
         "/.well-known/{*path}",
         "/info/{*path}",

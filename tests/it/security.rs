@@ -168,3 +168,46 @@ async fn names_cannot_break_out_of_their_header() {
         .await;
     assert_eq!((reply.status, reply.header("x-evil")), (200, None));
 }
+
+#[tokio::test]
+async fn redirects_stay_among_the_allowed_sources() {
+    let origin = Origin::start().await;
+    origin
+        .on("/pub/a", Script::redirect(302, "/private/b"))
+        .on("/pub/b", Script::redirect(302, "/pub/c"))
+        .on("/pub/c", Script::image("grid.png"))
+        .on("/private/b", Script::image("grid.png"));
+    let pattern = origin.url("/pub/");
+    let list = ("IMGPROXY_ALLOWED_SOURCES", pattern.as_str());
+    let server = Server::start(&[list]).await;
+    assert_eq!(server.image("", &origin.url("/pub/b")).await.status, 200);
+    let reply = server.image("", &origin.url("/pub/a")).await;
+    assert_eq!((reply.status, reply.text().as_str()), BLOCKED);
+    assert_eq!(origin.asked("/private/b").len(), 0);
+    let lenient = Server::start(&[list, ("IMGFORGE_CHECK_REDIRECTS", "false")]).await;
+    assert_eq!(lenient.image("", &origin.url("/pub/a")).await.status, 200);
+}
+
+#[tokio::test]
+async fn names_that_only_look_allowed_are_not() {
+    let origin = Origin::start().await;
+    origin.otherwise(Script::image("grid.png"));
+    let server = Server::start(&[("IMGPROXY_ALLOWED_SOURCES", "http://a.test/")]).await;
+    for url in [
+        "http://a.test.evil/",
+        "http://a.test@127.0.0.1/",
+        "http://a.test:80@127.0.0.1/",
+        "http://A.TEST/",
+        "http://a.test./",
+        "http://\u{430}.test/",
+        "http://xn--80a.test/",
+        "https://a.test/",
+        " http://a.test/",
+        "//a.test/",
+    ] {
+        let escaped = url.replace('@', "%40").replace(' ', "%20");
+        let reply = server.image("", &escaped).await;
+        assert_eq!((reply.status, reply.text().as_str()), BLOCKED, "{url}");
+    }
+    assert_eq!(origin.connections(), 0);
+}

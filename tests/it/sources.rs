@@ -252,3 +252,74 @@ async fn raw_passes_the_source_through() {
         410
     );
 }
+
+#[tokio::test]
+async fn cookies_go_to_their_host_only_and_are_part_of_the_key() {
+    let origin = Origin::start().await;
+    let other = Origin::start_on("127.0.0.2").await;
+    other.otherwise(Script::image("grid.png"));
+    origin
+        .on("/a.png", Script::image("grid.png"))
+        .on("/raw.png", Script::image("grid.png"))
+        .on("/away", Script::redirect(302, &other.url("/end")));
+    let ask = |server: &Server, options: &str, path: &str, cookie: &str, host: &str| {
+        let target = format!("/unsafe/{options}/plain/{}", origin.url(path));
+        let headers = [
+            ("Cookie", cookie.to_owned()),
+            ("X-Forwarded-Host", host.to_owned()),
+        ];
+        let addr = server.addr;
+        async move {
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, &**v)).collect();
+            crate::common::client::request(addr, "GET", &target, &headers).await
+        }
+    };
+    let cookies = |path: &str| -> Vec<Option<String>> {
+        origin
+            .asked(path)
+            .iter()
+            .map(|asked| asked.header("cookie").map(str::to_owned))
+            .collect()
+    };
+    let server = Server::start(&[
+        ("IMGPROXY_COOKIE_PASSTHROUGH", "true"),
+        ("IMGFORGE_CACHE_TYPE", "memory"),
+    ])
+    .await;
+    for (cookie, host) in [
+        ("a=1", "127.0.0.1"),
+        ("a=2", "127.0.0.1:1"),
+        // What has been fetched with the first cookie is there for the first cookie only.
+        ("a=1", "127.0.0.1"),
+        ("a=1", "elsewhere.example"),
+    ] {
+        let reply = ask(&server, "w:10", "/a.png", cookie, host).await;
+        assert_eq!(reply.status, 200, "{cookie} {host}");
+        assert_eq!(reply.header("set-cookie"), None);
+    }
+    let one = |text: &str| Some(text.to_owned());
+    assert_eq!(cookies("/a.png"), [one("a=1"), one("a=2"), None]);
+    ask(&server, "raw:1", "/raw.png", "a=1", "127.0.0.1").await;
+    assert_eq!(cookies("/raw.png"), [one("a=1")]);
+    assert_eq!(
+        ask(&server, "w:9", "/away", "a=1", "127.0.0.1")
+            .await
+            .status,
+        200
+    );
+    assert_eq!(cookies("/away"), [one("a=1")]);
+    let all = Server::start(&[
+        ("IMGPROXY_COOKIE_PASSTHROUGH", "true"),
+        ("IMGPROXY_COOKIE_PASSTHROUGH_ALL", "true"),
+    ])
+    .await;
+    assert_eq!(
+        ask(&all, "w:8", "/away", "a=1", "x.example").await.status,
+        200
+    );
+    assert_eq!(cookies("/away"), [one("a=1"), one("a=1")]);
+    for asked in other.asked("/end") {
+        assert_eq!(asked.header("cookie"), None);
+    }
+    assert_eq!(other.asked("/end").len(), 2);
+}

@@ -67,23 +67,17 @@ fn scale_and_dpi(shrink: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vips::{Vector, VipsSettings};
 
     #[test]
     fn enormous_drawings_are_rendered_as_small_as_asked() {
-        let settings = VipsSettings {
-            vector: Vector::Auto,
-            allowed_loaders: crate::decode::OPERATIONS,
-            leak_check: true,
-            cache_trace: false,
-        };
-        vips::init(&settings).unwrap();
+        vips::ready();
         let options = |shrink| LoadOptions {
             shrink,
             pages: 1,
             thumbnail: false,
             png_unlimited: false,
             svg_unlimited: false,
+            tiff_unlimited: false,
         };
         for (side, shrink, expected) in [
             (100, 1.0, 100),

@@ -7,8 +7,18 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{Reply, TestServer, read_one, read_to_end};
+use crate::config::ServerConfig;
 use crate::config::server::Network;
-use crate::http::Listener;
+use crate::http::{BindError, Listener};
+
+fn bind(network: Network, address: &str, reuse_port: bool) -> Result<Listener, BindError> {
+    Listener::bind(&ServerConfig {
+        network,
+        bind: address.to_owned(),
+        so_reuseport: reuse_port,
+        ..ServerConfig::default()
+    })
+}
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n";
 
@@ -92,8 +102,12 @@ async fn unix_socket() {
     let server = TestServer::start(|s| {
         s.server.network = Network::Unix;
         s.server.bind.clone_from(&address);
+        s.server.socket_mode = Some(0o620);
     });
-    assert!(Listener::bind(Network::Unix, &address, false).is_err());
+    assert!(bind(Network::Unix, &address, false).is_err());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o620);
     let mut stream = UnixStream::connect(&path).await.unwrap();
     stream
         .write_all(b"GET /health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
@@ -106,28 +120,28 @@ async fn unix_socket() {
     server.task.await.unwrap();
     assert!(!path.exists());
     std::fs::write(&path, "no socket").unwrap();
-    assert!(Listener::bind(Network::Unix, &address, false).is_err());
+    assert!(bind(Network::Unix, &address, false).is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "no socket");
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[tokio::test]
 async fn ports_are_shared_only_on_request() {
-    let first = Listener::bind(Network::Tcp, "127.0.0.1:0", true).unwrap();
+    let first = bind(Network::Tcp, "127.0.0.1:0", true).unwrap();
     let address = first.local_addr().unwrap().to_string();
-    assert!(Listener::bind(Network::Tcp, &address, false).is_err());
-    assert!(Listener::bind(Network::Tcp, &address, true).is_ok());
+    assert!(bind(Network::Tcp, &address, false).is_err());
+    assert!(bind(Network::Tcp, &address, true).is_ok());
 }
 
 #[tokio::test]
 async fn every_address_means_both_families() {
-    let listener = Listener::bind(Network::Tcp, ":0", false).unwrap();
+    let listener = bind(Network::Tcp, ":0", false).unwrap();
     let address = listener.local_addr().unwrap();
     let port = address.port();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
     if address.is_ipv6() {
         assert!(TcpStream::connect(("::1", port)).await.is_ok());
     }
-    let only4 = Listener::bind(Network::Tcp4, "0", false).unwrap();
+    let only4 = bind(Network::Tcp4, "0", false).unwrap();
     assert!(only4.local_addr().unwrap().is_ipv4());
 }

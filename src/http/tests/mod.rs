@@ -20,13 +20,15 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Listener, Redaction, Settings, response, serve};
+use super::{App, Listener, Readiness, Redaction, Secrets, Settings, response, serve};
 use crate::config::ServerConfig;
+use crate::config::access::TrustedProxies;
 use crate::config::processing::Negotiation;
-use crate::config::server::{Network, TrustedProxies};
+use crate::config::server::{HeadMode, Network};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
+use crate::live::Live;
 use crate::reporting::Reporters;
 use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 
@@ -186,7 +188,12 @@ fn settings() -> Settings {
             max_clients: 100,
             so_reuseport: false,
             health_check_path: String::new(),
+            health_check_message: "imgproxy is running".to_owned(),
+            head_mode: HeadMode::Ok,
+            socket_mode: None,
+            drain_delay: Duration::ZERO,
             secret: String::new(),
+            secrets: Vec::new(),
             allow_origin: String::new(),
             development_errors: false,
             server_name: "imgproxy".to_owned(),
@@ -195,12 +202,14 @@ fn settings() -> Settings {
         delivery: response::tests::delivery(),
         negotiation: Negotiation::default(),
         client_hints: false,
+        secrets: Live::new(Secrets::new(&ServerConfig::default())),
     }
 }
 
 struct TestServer {
     address: SocketAddr,
     dropped: Arc<AtomicUsize>,
+    readiness: Arc<Readiness>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -214,16 +223,19 @@ impl TestServer {
         let mut settings = settings();
         change(&mut settings);
         let server = settings.server.clone();
-        let listener = Listener::bind(server.network, &server.bind, server.so_reuseport).unwrap();
+        settings.secrets.set(Secrets::new(&server));
+        let listener = Listener::bind(&server).unwrap();
         let address = listener
             .local_addr()
             .unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let images = Script::default();
         let dropped = Arc::clone(&images.dropped);
+        let readiness = Arc::new(Readiness::new(|| false));
         let app = Arc::new(App::new(
             &settings,
             Arc::new(images),
             Arc::new(move || healthy),
+            Arc::clone(&readiness),
         ));
         let stop = CancellationToken::new();
         let task = {
@@ -233,6 +245,7 @@ impl TestServer {
         Self {
             address,
             dropped,
+            readiness,
             stop,
             task,
         }

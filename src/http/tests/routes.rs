@@ -1,6 +1,7 @@
 //! Every row of the route table, the secret, CORS, and the headers that all responses share.
 
 use super::{Reply, TestServer, read_one};
+use crate::config::server::HeadMode;
 use tokio::io::AsyncWriteExt;
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
@@ -79,16 +80,16 @@ async fn rows() {
             NONE,
             true,
         ),
-        ("HEAD", "/unsafe/broken/a", 200, "text/plain", "", TTL, true),
-        ("HEAD", "/", 200, "text/plain", "", TTL, true),
-        ("HEAD", "/health", 200, "text/plain", "", TTL, true),
+        ("HEAD", "/unsafe/broken/a", 200, "text/plain", "", NO, true),
+        ("HEAD", "/", 200, "text/plain", "", NO, true),
+        ("HEAD", "/health", 200, "text/plain", "", NO, true),
         (
             "OPTIONS",
             "/unsafe/broken/a",
             200,
             "text/plain",
             " ",
-            TTL,
+            NO,
             true,
         ),
         (
@@ -275,4 +276,154 @@ async fn a_panic_is_an_internal_error_with_all_headers() {
     assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
     assert_common(&reply);
     assert_eq!(server.get("/unsafe/a/b").await.status, 200);
+}
+
+#[tokio::test]
+async fn several_tokens() {
+    let server = TestServer::start(|s| {
+        s.server.secret = "one".to_owned();
+        s.server.secrets = vec!["two".to_owned(), "three".to_owned()];
+    });
+    for (value, status) in [
+        ("Bearer one", 200),
+        ("Bearer two", 200),
+        ("Bearer three", 200),
+        ("Bearer four", 403),
+        ("Bearer one,two", 403),
+        ("Bearer ", 403),
+        ("two", 403),
+    ] {
+        let headers = [("Authorization", value)];
+        let reply = server.request("GET", "/unsafe/a/b", &headers).await;
+        assert_eq!(reply.status, status, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_origins() {
+    let server = TestServer::start(|s| {
+        s.server.allow_origin = "https://a.test, https://b.test".to_owned();
+        s.negotiation.auto_webp = true;
+    });
+    for (origin, allowed) in [
+        (Some("https://a.test"), true),
+        (Some("https://b.test"), true),
+        (Some("https://c.test"), false),
+        (Some("https://a.test.evil"), false),
+        (None, false),
+    ] {
+        let headers: Vec<_> = origin.iter().map(|value| ("Origin", *value)).collect();
+        for path in ["/unsafe/a/b", "/unsafe/broken/b"] {
+            let reply = server.request("GET", path, &headers).await;
+            let expected = origin.filter(|_| allowed);
+            assert_eq!(reply.header("access-control-allow-origin"), expected);
+            let methods = reply.header("access-control-allow-methods");
+            assert_eq!(methods, allowed.then_some("GET, OPTIONS"));
+            assert_eq!(reply.header("vary"), Some("Accept, Origin"), "{origin:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_which_headers_it_may_send() {
+    let ask = [
+        ("Origin", "https://a.test"),
+        ("Access-Control-Request-Method", "GET"),
+        ("Access-Control-Request-Headers", "authorization,x-own"),
+    ];
+    for (allow, granted) in [
+        ("*", true),
+        ("https://a.test,x", true),
+        ("x,y", false),
+        ("", false),
+    ] {
+        let server = TestServer::start(|s| s.server.allow_origin = allow.to_owned());
+        let reply = server.request("OPTIONS", "/unsafe/a/b", &ask).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(
+            reply.header("access-control-allow-headers"),
+            granted.then_some("authorization,x-own"),
+            "{allow}"
+        );
+        assert_eq!(
+            reply.header("access-control-max-age"),
+            granted.then_some("86400"),
+            "{allow}"
+        );
+        let plain = server.request("OPTIONS", "/unsafe/a/b", &[]).await;
+        assert_eq!(plain.header("access-control-allow-headers"), None);
+        let get = server.request("GET", "/unsafe/a/b", &ask).await;
+        assert_eq!(get.header("access-control-allow-headers"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_full_head_is_a_get_without_its_body() {
+    let server = TestServer::start(|s| {
+        s.server.head_mode = HeadMode::Full;
+        s.server.secret = "sesame".to_owned();
+    });
+    let token = [("Authorization", "Bearer sesame")];
+    for (path, status, length) in [
+        ("/unsafe/a/b", 200, "7"),
+        ("/unsafe/broken/b", 422, "27"),
+        ("/unsafe/raw/b", 206, "4"),
+        ("/health", 200, "19"),
+        ("/favicon.ico", 404, "1"),
+    ] {
+        let reply = server.request("HEAD", path, &token).await;
+        assert_eq!((reply.status, reply.body.as_str()), (status, ""), "{path}");
+        assert_eq!(reply.header("content-length"), Some(length), "{path}");
+    }
+    assert_eq!(server.request("HEAD", "/unsafe/a/b", &[]).await.status, 403);
+    let mut stream = server.connect().await;
+    for method in ["HEAD", "GET"] {
+        let request = format!("{method} /health HTTP/1.1\r\nHost: t\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        if method == "GET" {
+            assert_eq!(read_one(&mut stream).await.body, "imgproxy is running");
+        } else {
+            read_head(&mut stream).await;
+        }
+    }
+}
+
+/// Reads to the end of a head that no body follows.
+async fn read_head(stream: &mut tokio::net::TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tokio::io::AsyncReadExt::read_u8(stream).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn readiness() {
+    let server = TestServer::start(|s| s.server.secret = "sesame".to_owned());
+    let ready = server.get("/ready").await;
+    assert_eq!(
+        (ready.status, ready.body.as_str()),
+        (200, "{\"status\":\"ready\"}")
+    );
+    assert_eq!(ready.header("content-type"), Some("application/json"));
+    assert_eq!(ready.header("cache-control"), Some("no-cache"));
+    assert_common(&ready);
+    server.readiness.drain();
+    let draining = server.get("/ready").await;
+    assert_eq!(
+        (draining.status, draining.body.as_str()),
+        (503, "{\"status\":\"draining\"}")
+    );
+    assert_eq!(server.get("/health").await.status, 200);
+    let ill = TestServer::start_with_health(|_| (), false);
+    let reply = ill.get("/ready").await;
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (503, "{\"status\":\"unhealthy\"}")
+    );
+}
+
+#[tokio::test]
+async fn another_health_message() {
+    let server = TestServer::start(|s| s.server.health_check_message = "fine".to_owned());
+    assert_eq!(server.get("/health").await.body, "fine");
 }

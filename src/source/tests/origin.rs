@@ -36,7 +36,16 @@ impl Origin {
         address: &str,
         script: impl Fn(&str, usize) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        let address = format!("{address}:0");
+        Self::try_on(&address, script).await.unwrap()
+    }
+
+    /// Listens on an address with its port, unless that is taken.
+    pub(super) async fn try_on(
+        address: &str,
+        script: impl Fn(&str, usize) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let listener = TcpListener::bind(address).await.ok()?;
         let origin = Self {
             port: listener.local_addr().unwrap().port(),
             log: Arc::default(),
@@ -53,7 +62,7 @@ impl Origin {
                 });
             }
         });
-        origin
+        Some(origin)
     }
 
     pub(super) async fn start(

@@ -21,6 +21,11 @@ pub struct Process {
 impl Process {
     /// Starts the program with these variables and waits until it answers.
     pub async fn start(env: &[(&str, &str)]) -> Self {
+        Self::start_with(&[], env).await
+    }
+
+    /// The same with arguments.
+    pub async fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
         // A port that was free a moment ago can be gone: then the program stops, and the next pair is tried.
         for _ in 0..5 {
             let (addr, metrics) = (free_address(), free_address());
@@ -28,7 +33,7 @@ impl Process {
             let mut process = Self {
                 addr,
                 metrics,
-                child: spawn(addr, metrics, env, log.try_clone().unwrap()),
+                child: spawn(addr, metrics, args, env, log.try_clone().unwrap()),
                 log,
             };
             if process.answers().await {
@@ -121,8 +126,15 @@ pub fn run(args: &[&str], env: &[(&str, &str)]) -> (ExitStatus, String) {
     (output.status, String::from_utf8_lossy(&text).into_owned())
 }
 
-fn spawn(addr: SocketAddr, metrics: SocketAddr, env: &[(&str, &str)], log: File) -> Child {
+fn spawn(
+    addr: SocketAddr,
+    metrics: SocketAddr,
+    args: &[&str],
+    env: &[(&str, &str)],
+    log: File,
+) -> Child {
     command(&[("IMGPROXY_LOG_LEVEL", "error")])
+        .args(args)
         .env("IMGPROXY_BIND", addr.to_string())
         .env("IMGPROXY_PROMETHEUS_BIND", metrics.to_string())
         .env("IMGPROXY_ALLOW_LOOPBACK_SOURCE_ADDRESSES", "true")

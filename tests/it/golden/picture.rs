@@ -197,6 +197,7 @@ fn options(pages: i32) -> LoadOptions {
         thumbnail: false,
         png_unlimited: false,
         svg_unlimited: false,
+        tiff_unlimited: false,
     }
 }
 

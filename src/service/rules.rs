@@ -1,0 +1,48 @@
+//! What a URL has to satisfy: its signature, its options and presets, its source. Replaced as a whole on a reload.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::ImageRequest;
+use crate::config::UrlConfig;
+use crate::error::Error;
+use crate::options::{ParsedRequest, Parser, PresetError};
+use crate::url::path;
+use crate::url::signature::Verifier;
+
+/// The rules of one configuration.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    verifier: Verifier,
+    parser: Parser,
+}
+
+impl Rules {
+    /// Reads the configuration and tries every preset once.
+    ///
+    /// # Errors
+    /// The first preset that is malformed or that would fail in every request.
+    pub fn new(config: &UrlConfig) -> Result<Self, PresetError> {
+        Ok(Self {
+            verifier: Verifier::new(config),
+            parser: Parser::new(config, now_unix())?,
+        })
+    }
+
+    /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
+    pub(super) fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
+        let path = self.verifier.verify(path::split(&request.target)?)?;
+        self.parser.parse(&path, &request.features, now_unix())
+    }
+
+    /// Whether a source URL, such as one that a redirect leads to, is among the allowed sources.
+    pub fn allows_source(&self, url: &str) -> bool {
+        self.parser.allows_source(url)
+    }
+}
+
+fn now_unix() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
