@@ -70,7 +70,7 @@ where
         let context = RequestContext::new(Facts {
             id: request_id(&head.headers),
             client: Client::new(&head.headers, peer, &app.proxies),
-            target: app.redaction.logged(&app.routes, endpoint, target),
+            target: app.redaction.get().logged(&app.routes, endpoint, target),
             raw_path,
             method: head.method.clone(),
             endpoint,
