@@ -4,17 +4,32 @@
 
 use std::hint::black_box;
 
+use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use imgforge::cache::{CacheKey, KeyParts, ResultCache, Weighted};
+use imgforge::cache::{
+    CacheKey, Cached, Freshness, Kept, KeyParts, Lifetime, RESULTS, Store, Tags,
+};
 use imgforge::config::Config;
 use imgforge::options::{ClientFeatures, Parser};
 
 #[derive(Clone)]
-struct Stored(u64);
+struct Stored(Bytes);
 
-impl Weighted for Stored {
+impl Cached for Stored {
     fn weight(&self) -> u64 {
-        self.0
+        self.0.len() as u64
+    }
+
+    fn body(&self) -> &Bytes {
+        &self.0
+    }
+
+    fn describe(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn restore(_: &[u8], body: Bytes) -> Option<Self> {
+        Some(Self(body))
     }
 }
 
@@ -23,9 +38,9 @@ fn key(options: &str, source_url: &str) -> CacheKey {
         options,
         source_url,
         features: "",
-        forwarded: "",
+        forwarded: b"",
         conditions: "",
-        limits: "",
+        environment: "",
     })
 }
 
@@ -52,32 +67,29 @@ fn cache_key(c: &mut Criterion) {
         });
     });
 
-    let cache = ResultCache::new(&config.cache);
+    let cache = Store::open(&config.cache.results, RESULTS);
     let mut keys = Vec::new();
     for n in 0..1000 {
-        let key = key(&form, &format!("http://example.com/{n}.jpg"));
+        let source = format!("http://example.com/{n}.jpg");
+        let key = key(&form, &source);
         keys.push(key);
-        block_on(async {
-            match cache.get_or_lead(key).await {
-                imgforge::cache::Lookup::Lead(guard) => guard.complete(Stored(10_000)),
-                _ => panic!("a key was there already"),
-            }
-        });
+        let kept = Kept {
+            value: Stored(Bytes::from(vec![0; 10_000])),
+            lifetime: Lifetime::new(Freshness::default()),
+            tags: Tags {
+                source: source.into(),
+                variant_of: key,
+            },
+        };
+        cache.put(key, kept, cache.epoch());
     }
     let mut next = 0;
     c.bench_function("hit among 1000 results", |b| {
         b.iter(|| {
             next = (next + 1) % keys.len();
-            cache.get(keys.get(next).unwrap()).unwrap().0
+            cache.peek(keys.get(next).unwrap()).unwrap().value.0.len()
         });
     });
-}
-
-fn block_on(future: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future);
 }
 
 criterion_group!(benches, cache_key);

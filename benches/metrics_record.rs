@@ -72,6 +72,7 @@ fn metrics_record(c: &mut Criterion) {
     let facts = Facts {
         formats: vec![ImageFormat::Webp],
         caches: vec![CacheKind::Memory],
+        cache_tiers: Vec::new(),
         schemes: Vec::new(),
         report_services: Vec::new(),
         workers: 2,

@@ -1,6 +1,7 @@
 //! The command line: which command was meant, and everything but serving. Rule: `spec/configuration.md` section 8.
 
 mod health;
+mod purge;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,10 +11,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::env::Layered;
 use crate::config::var::DefaultValue;
 use crate::config::{
     ArgsEnv, Config, Env, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective,
 };
+use crate::secrets::{self, SecretsError};
 use crate::{docgen, logging};
 
 /// Where the variables come from, as long as the program runs.
@@ -31,12 +34,23 @@ pub fn run<E: Error>(
             return ExitCode::from(code);
         }
     };
-    let env: SharedEnv = Arc::new(files);
     let result = match command {
-        Command::Serve { ignored } => return start(ignored, env, serve),
+        Command::Serve { ignored } => match with_secrets(files) {
+            Ok(env) => return start(ignored, env, serve),
+            Err((files, error)) => {
+                let _ = logging::init(&LogConfig::load_leniently(&files), None);
+                logging::critical(&chain(&error));
+                return ExitCode::FAILURE;
+            }
+        },
         Command::Health => health::run(&ProcessEnv),
+        Command::Purge(target) => {
+            purge::run(&ProcessEnv, &target).and_then(|answer| print(&answer))
+        }
         Command::Version => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Config => print_config(&*env),
+        Command::Config => with_secrets(files)
+            .map_err(|(_, error)| chain(&error))
+            .and_then(|env| print_config(&*env)),
         Command::Docs { check } => docs(Path::new("."), check),
         Command::Help { long } => print(&help(long)),
     };
@@ -49,6 +63,17 @@ pub fn run<E: Error>(
     }
 }
 
+/// Lays what the secret stores hold over the environment, once; a reload finds the same.
+fn with_secrets(mut env: ArgsEnv) -> Result<SharedEnv, (ArgsEnv, SecretsError)> {
+    match secrets::load(&env).map(Layered::into_values) {
+        Ok(values) => {
+            env.0.extend(values);
+            Ok(Arc::new(env))
+        }
+        Err(error) => Err((env, error)),
+    }
+}
+
 /// What the arguments ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Command {
@@ -56,6 +81,8 @@ enum Command {
     Serve { ignored: Option<String> },
     /// Ask a running server how it is.
     Health,
+    /// Tell a running server to forget results and sources.
+    Purge(purge::Target),
     /// Print the version.
     Version,
     /// Print the effective configuration.
@@ -102,6 +129,19 @@ fn parse(args: &[String]) -> Result<(Command, ArgsEnv), Usage> {
 }
 
 fn command(args: &[&str]) -> Result<Command, Usage> {
+    if let [first, rest @ ..] = args
+        && *first == "purge"
+        && !rest
+            .iter()
+            .any(|arg| ["help", "h", "-h", "-help", "--help"].contains(arg))
+    {
+        return purge::Target::parse(rest)
+            .map(Command::Purge)
+            .ok_or_else(|| Usage {
+                message: "purge needs one of --url, --source, --prefix, --all".to_owned(),
+                code: 1,
+            });
+    }
     let mut words = Vec::new();
     let mut check = false;
     let (mut version, mut config) = (false, false);
@@ -144,6 +184,7 @@ fn command(args: &[&str]) -> Result<Command, Usage> {
             };
         }
         Some("health") => Command::Health,
+        Some("purge") => return Ok(Command::Help { long: false }),
         Some("version") => Command::Version,
         Some("config") => Command::Config,
         Some("docs") => Command::Docs { check },
@@ -168,7 +209,7 @@ fn start<E: Error>(
         Ok(loaded) => loaded,
         Err(errors) => {
             // That syslog is missing as well is the least of the mistakes.
-            let _ = logging::init(&LogConfig::load_leniently(&*env));
+            let _ = logging::init(&LogConfig::load_leniently(&*env), None);
             if let [only] = errors.0.as_slice() {
                 logging::critical(&only.to_string());
             } else {
@@ -183,7 +224,7 @@ fn start<E: Error>(
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = logging::init(&config.logging) {
+    if let Err(error) = logging::init(&config.logging, config.exported_log_level()) {
         logging::critical(&error.to_string());
         return ExitCode::FAILURE;
     }
@@ -314,7 +355,7 @@ fn complain(text: &str) {
 /// How long the last lines may take to reach syslog.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-const COMMANDS: [&str; 6] = ["help", "h", "health", "version", "config", "docs"];
+const COMMANDS: [&str; 7] = ["help", "h", "health", "purge", "version", "config", "docs"];
 
 /// Flags of imgproxy 3, and the variables that they stand for.
 const FILES: [(&str, &str); 3] = [
@@ -330,6 +371,7 @@ Without a command the server runs. It is configured by environment variables.
 
 Commands:
   health          ask the running server for its health; exit code 0 if it is well
+  purge           make the running server forget: --url <URL>, --source <URL>, --prefix <text>, or --all
   version         print the version (also --version, -V)
   config          print the effective configuration, secrets hidden (also --print-config)
   docs [--check]  write the generated documentation, or only check that it is current
@@ -382,6 +424,10 @@ mod tests {
             ("help version", help(false)),
             ("health -h", help(false)),
             ("health help", help(false)),
+            ("purge help", help(false)),
+            ("help purge", help(false)),
+            ("purge", Err(1)),
+            ("purge --everything", Err(1)),
             ("help nothing", Err(3)),
             ("--no-such-flag", Err(1)),
             ("-z", Err(1)),

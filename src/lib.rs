@@ -7,6 +7,7 @@
 pub mod args;
 pub mod cache;
 pub mod cli;
+pub mod cloud;
 pub mod color;
 pub mod config;
 pub mod decode;
@@ -25,9 +26,11 @@ pub mod plan;
 pub mod processing;
 pub mod redact;
 pub mod reporting;
+pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod source;
+pub mod telemetry;
 pub mod url;
 pub mod vips;
 

@@ -9,6 +9,7 @@ mod process;
 mod registry;
 mod series;
 mod table;
+pub mod trace;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -19,19 +20,21 @@ use crate::format::ImageFormat;
 use series::Series;
 
 pub use labels::{
-    AuxiliaryKind, CacheKind, Delivery, FetchOutcome, Reason, ReportService, Route, Scheme, Span,
-    Verb,
+    AuxiliaryKind, CacheFault, CacheKind, Delivery, FetchOutcome, Integration, Reason,
+    ReportService, Route, Scheme, Span, Verb,
 };
-pub use process::PROCESS_METRICS;
-pub use table::{Buckets, METRICS, Metric, MetricKind};
+pub use process::{PROCESS_METRICS, memory as process_memory};
+pub use table::{Buckets, IMGPROXY_BUCKETS, METRICS, Metric, MetricKind};
 
 /// What the initial series depend on. Rule: `spec/monitoring.md` B4.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Formats that this build can save.
     pub formats: Vec<ImageFormat>,
-    /// Cache layers that are on.
+    /// Caches that are on, as their look-ups are counted.
     pub caches: Vec<CacheKind>,
+    /// Their tiers.
+    pub cache_tiers: Vec<CacheKind>,
     /// Schemes of sources that are on.
     pub schemes: Vec<Scheme>,
     /// Services that errors are reported to.
@@ -94,9 +97,11 @@ pub struct CacheState {
     pub evictions: u64,
 }
 
-/// Sets where the gauges of the result cache come from.
+/// Sets where the gauges of a cache's tier come from, in place of what was set for it before.
 pub fn set_cache_probe(kind: CacheKind, probe: impl Fn() -> CacheState + Send + 'static) {
-    *CACHE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, Box::new(probe)));
+    let mut probes = CACHE_PROBES.lock().unwrap_or_else(PoisonError::into_inner);
+    probes.retain(|(other, _)| *other != kind);
+    probes.push((kind, Box::new(probe)));
 }
 
 /// One request on the main listener has ended, `seconds` after its head was complete.
@@ -116,6 +121,7 @@ pub fn status(code: u16) {
 
 /// One answer of the image route, for imgproxy's own family where a namespace sets it apart.
 pub fn image_status(code: u16) {
+    trace::status(code);
     with(|s| {
         if let Some(codes) = &s.image_status {
             codes.record(usize::from(code), |c| c.increment(1));
@@ -144,6 +150,7 @@ pub fn error(category: Category) {
 
 /// A stage of an image request took `seconds`.
 pub fn span(span: Span, seconds: f64) {
+    trace::child(span, seconds);
     with(|s| s.spans.record(span.index(), |h| h.record(seconds)));
 }
 
@@ -210,6 +217,20 @@ pub fn cache_miss(kind: CacheKind) {
     with(|s| s.cache_misses.record(kind.index(), |c| c.increment(1)));
 }
 
+/// A tier on a disk did not do what it was asked.
+pub fn cache_fault(kind: CacheKind, fault: CacheFault) {
+    let index = kind.index() * CacheFault::ALL.len() + fault.index();
+    with(|s| s.cache_errors.record(index, |c| c.increment(1)));
+}
+
+/// A purge has removed so many entries of a cache.
+pub fn cache_purged(kind: CacheKind, entries: u64) {
+    with(|s| {
+        s.cache_purged
+            .record(kind.index(), |c| c.increment(entries))
+    });
+}
+
 /// A request was answered by a job that was already running.
 pub fn collapsed() {
     with(|s| s.collapsed.increment(1));
@@ -240,6 +261,14 @@ pub fn ssrf_blocked() {
     with(|s| s.ssrf_blocked.increment(1));
 }
 
+/// Something could not be sent to an integration.
+pub fn telemetry_dropped(integration: Integration, count: u64) {
+    with(|s| {
+        s.telemetry_dropped
+            .record(integration.index(), |c| c.increment(count))
+    });
+}
+
 /// A warning or an error was not logged because of a flood.
 pub fn log_line_suppressed() {
     with(|s| s.log_suppressed.increment(1));
@@ -264,6 +293,43 @@ pub fn response_bytes(bytes: u64) {
 /// Sets where the number of requests that wait for a worker comes from.
 pub fn set_queue_probe(probe: impl Fn() -> u64 + Send + 'static) {
     *QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(probe));
+}
+
+/// What is in progress right now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Configured workers.
+    pub workers: u64,
+    /// Image requests inside the handler.
+    pub requests: u64,
+    /// Image requests that hold a worker, and raw streams.
+    pub images: u64,
+    /// Bytes, high-water mark and live allocations of libvips.
+    pub vips: (u64, u64, u64),
+}
+
+impl Load {
+    /// Requests in progress for each hundred workers; above 100 where requests queue.
+    pub fn utilization(&self) -> f64 {
+        float(self.requests) / float(self.workers.max(1)) * 100.0
+    }
+}
+
+/// Reads the gauges that every integration sends.
+pub fn load() -> Load {
+    let probe = *VIPS_PROBE.lock().unwrap_or_else(PoisonError::into_inner);
+    Load {
+        workers: WORKERS.load(Ordering::Relaxed),
+        requests: REQUESTS_IN_PROGRESS.load(Ordering::Relaxed),
+        images: IMAGES_IN_PROGRESS.load(Ordering::Relaxed),
+        vips: probe.map(|probe| probe()).unwrap_or_default(),
+    }
+}
+
+/// Exact below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "gauges need no more")]
+pub fn float(value: u64) -> f64 {
+    value as f64
 }
 
 /// Configured workers.
@@ -316,7 +382,7 @@ type CacheProbe = (CacheKind, Box<dyn Fn() -> CacheState + Send>);
 
 static SERIES: OnceLock<Series> = OnceLock::new();
 static VIPS_PROBE: Mutex<Option<VipsProbe>> = Mutex::new(None);
-static CACHE_PROBE: Mutex<Option<CacheProbe>> = Mutex::new(None);
+static CACHE_PROBES: Mutex<Vec<CacheProbe>> = Mutex::new(Vec::new());
 static WORKERS: AtomicU64 = AtomicU64::new(0);
 static REQUESTS_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);
 static IMAGES_IN_PROGRESS: AtomicU64 = AtomicU64::new(0);

@@ -15,21 +15,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::ResultCache;
-use crate::config::cache::CacheType;
+use crate::cache::{self, CacheKey, Store};
 use crate::config::processing::VectorMode;
 use crate::config::{Config, DebuggingConfig, Env, ProcessingConfig};
 use crate::format::ImageFormat;
+use crate::http::admin::AdminServer;
 use crate::http::metrics::{self, MetricsServer};
 use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Settings, serve};
-use crate::monitoring::{self, CacheKind, CacheState, Facts, Scheme};
+use crate::monitoring::{self, Facts, Scheme};
 use crate::reporting::Reporters;
 use crate::service::Images;
 use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, Parts, run_job};
+use crate::service::purge::Purges;
 use crate::service::workers::Workers;
 use crate::source::{self, Sources};
+use crate::telemetry::Telemetry;
 use crate::vips::{self, Vector, VipsSettings};
 use crate::{decode, encode, processing};
 use housekeeping::Housekeeping;
@@ -60,6 +62,7 @@ pub enum StartError {
 /// The components below the HTTP layer.
 struct Components {
     images: Arc<dyn Images>,
+    purges: Arc<dyn Purges>,
     health: HealthProbe,
     readiness: Arc<Readiness>,
     facts: Facts,
@@ -72,15 +75,16 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let libvips = start_vips(&config.processing, &config.debugging)?;
     let tls = source::tls::verified(&config.source).map_err(component)?;
     let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
-    let mut sources = Sources::new(&config.source).map_err(component)?;
-    let assets = Assets::load(&config.assets, &sources)
+    let sources = Sources::new(&config.source).map_err(component)?;
+    let mut downloads = Downloads::new(sources, config.source.download_timeout, &config.cache);
+    let assets = Assets::load(&config.assets, &downloads)
         .await
         .map_err(component)?;
     let reloader = Reloader::new(config).map_err(component)?;
     // The operator's own pictures need not be among the allowed sources, nor what they redirect to.
     if config.source.check_redirects {
         let rules = reloader.rules.clone();
-        sources = sources.checking_redirects(move |url| rules.get().allows_source(url));
+        downloads.check_redirects(move |url| rules.get().allows_source(url));
     }
     let savable: Vec<_> = encode::savable().collect();
     let settings = processing::Settings {
@@ -89,26 +93,16 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         watermark_opacity: config.assets.watermark_opacity,
         savable: savable.clone(),
     };
-    let cache = ResultCache::new(&config.cache);
-    let cache_is_on = config.cache.kind != CacheType::Off;
-    if cache_is_on {
-        let cache = cache.clone();
-        monitoring::set_cache_probe(CacheKind::Memory, move || CacheState {
-            entries: cache.entries() as u64,
-            bytes: cache.bytes(),
-            evictions: cache.evictions(),
-        });
-    }
+    let environment = environment(&settings, &assets, &libvips);
+    let (source_cache, source_tiers) = downloads.cache_kinds();
+    let cache = Store::open(&config.cache.results, cache::RESULTS);
     let workers = Workers::start(&config.workers, |job, cancel| run_job(&job, cancel))?;
     let queue = workers.clone();
     monitoring::set_queue_probe(move || queue.waiting() as u64);
     let facts = Facts {
         formats: savable,
-        caches: if cache_is_on {
-            vec![CacheKind::Memory]
-        } else {
-            Vec::new()
-        },
+        caches: cache.kind().into_iter().chain(source_cache).collect(),
+        cache_tiers: cache.tiers().chain(source_tiers).collect(),
         schemes: schemes(config),
         report_services: reporters.services(),
         workers: workers.count(),
@@ -118,20 +112,18 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let readiness = Readiness::new(move || limit > 0 && full.waiting() >= limit);
     let images = ImageService::new(Parts {
         rules: reloader.rules.clone(),
-        downloads: Downloads::new(
-            sources,
-            config.source.download_timeout,
-            config.cache.negative,
-        ),
+        downloads,
         assets,
         assets_config: config.assets.clone(),
         cache,
-        cache_is_on,
+        environment,
+        timeout: config.server.timeout,
         workers,
         settings: Arc::new(settings),
         delivery: config.delivery.clone(),
     });
     Ok(Components {
+        purges: Arc::new(images.clone()),
         images: Arc::new(images),
         health: Arc::new(vips_works),
         readiness: Arc::new(readiness),
@@ -139,6 +131,20 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         reloader,
         reporters,
     })
+}
+
+/// Digest of everything but the request that decides what a result looks like; results of another one are not used.
+fn environment(settings: &processing::Settings, assets: &Assets, libvips: &str) -> String {
+    let watermark = assets.watermark.as_ref().map(|image| &*image.bytes);
+    let settings = format!("{settings:?}");
+    let parts = [
+        settings.as_bytes(),
+        watermark.unwrap_or_default(),
+        libvips.as_bytes(),
+        env!("CARGO_PKG_VERSION").as_bytes(),
+        processing::PIPELINE_VERSION.as_bytes(),
+    ];
+    CacheKey::of(&parts).to_string()
 }
 
 fn schemes(config: &Config) -> Vec<Scheme> {
@@ -245,6 +251,10 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
+        let workers = u64::try_from(components.facts.workers);
+        monitoring::set_workers(workers.unwrap_or(u64::MAX));
+        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
+        let admin = AdminServer::start(&config.admin, &server.path_prefix, components.purges)?;
         let addr = listener.local_addr();
         let settings = Settings {
             server: server.clone(),
@@ -256,12 +266,13 @@ impl Server {
             reporters: components.reporters.clone(),
         };
         let readiness = components.readiness;
-        let app = Arc::new(App::new(
+        let app = App::new(
             &settings,
             components.images,
             components.health,
             Arc::clone(&readiness),
-        ));
+        );
+        let app = Arc::new(app.traced(telemetry.tracer()));
         let stop = CancellationToken::new();
         let task = {
             let (config, stop) = (server.clone(), stop.clone());
@@ -272,9 +283,12 @@ impl Server {
             addr,
             metrics_addr: metrics.as_ref().and_then(MetricsServer::address),
             metrics,
+            telemetry,
             reloader: components.reloader,
             readiness,
             drain_delay: server.drain_delay,
+            admin_addr: admin.as_ref().and_then(AdminServer::address),
+            _admin: admin,
             stop,
             task,
             reporters: components.reporters,
@@ -291,10 +305,14 @@ pub struct Running {
     pub addr: Option<SocketAddr>,
     /// Bound address of the metrics listener; `None` where it is off.
     pub metrics_addr: Option<SocketAddr>,
+    /// Bound address of the admin listener; `None` where it is off.
+    pub admin_addr: Option<SocketAddr>,
     metrics: Option<MetricsServer>,
+    telemetry: Telemetry,
     reloader: Reloader,
     readiness: Arc<Readiness>,
     drain_delay: Duration,
+    _admin: Option<AdminServer>,
     stop: CancellationToken,
     task: JoinHandle<()>,
     reporters: Reporters,
@@ -322,7 +340,7 @@ impl Running {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "server task");
         }
-        self.reporters.stop(LAST_REPORTS).await;
+        tokio::join!(self.telemetry.stop(), self.reporters.stop(LAST_REPORTS));
         if self.leak_check {
             log_leaks().await;
         }

@@ -24,6 +24,7 @@ const MODULES: &[(&str, u8)] = &[
     ("color", 0),
     ("error", 0),
     ("monitoring", 0),
+    ("cloud", 0),
     ("live", 0),
     ("redact", 0),
     // Lists of things of one kind.
@@ -33,8 +34,10 @@ const MODULES: &[(&str, u8)] = &[
     ("source", 1),
     ("url", 1),
     ("cache", 1),
+    ("telemetry", 1),
     // What a URL says, what follows from it, what is done about it.
     ("options", 2),
+    ("secrets", 2),
     // On the client side of TLS with `source`.
     ("reporting", 2),
     ("plan", 3),

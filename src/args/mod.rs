@@ -24,6 +24,8 @@ pub enum Access {
     Open,
     /// Only where `IMGPROXY_ALLOW_SECURITY_OPTIONS` is on.
     Security,
+    /// Only where `IMGPROXY_ALLOW_BYPASS_CACHE` is on.
+    BypassCache,
 }
 
 /// Heading of an option in the generated documentation.
@@ -50,7 +52,7 @@ pub struct OptionDef<T: 'static> {
     pub aliases: &'static [&'static str],
     /// Argument pattern, such as `resize:%type:%width`.
     pub usage: &'static str,
-    /// An option segment that parses with the default configuration (for `Access::Security`: where allowed).
+    /// An option segment that parses with the default configuration (for `Access::Security` and `Access::BypassCache`: where allowed).
     pub example: &'static str,
     /// Heading in the documentation.
     pub group: Group,

@@ -17,11 +17,11 @@ pub struct KeyParts<'a> {
     /// What the `Accept` header and the client hints contribute, after configuration has filtered them.
     pub features: &'a str,
     /// Cookies and other request headers that are forwarded to the source.
-    pub forwarded: &'a str,
+    pub forwarded: &'a [u8],
     /// Conditions under which the answer may be "not modified".
     pub conditions: &'a str,
-    /// Security limits in force.
-    pub limits: &'a str,
+    /// Digest of the configuration and the versions that make the bytes, security limits among them.
+    pub environment: &'a str,
 }
 
 /// Digest of [`KeyParts`].
@@ -37,10 +37,16 @@ impl CacheKey {
             features,
             forwarded,
             conditions,
-            limits,
+            environment,
         } = parts;
-        let parts = [options, source_url, features, forwarded, conditions, limits];
-        Self::of(&parts.map(|part| part.as_bytes()))
+        Self::of(&[
+            options.as_bytes(),
+            source_url.as_bytes(),
+            features.as_bytes(),
+            forwarded,
+            conditions.as_bytes(),
+            environment.as_bytes(),
+        ])
     }
 
     /// The key of any list of parts. Every part is hashed with its length, so that no text can slip from one into
@@ -52,6 +58,36 @@ impl CacheKey {
             digest.update(part);
         }
         Self(digest.finalize().into())
+    }
+}
+
+impl CacheKey {
+    /// The digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Reads the 64 lower-case hexadecimal digits that [`fmt::Display`] writes; nothing else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+            return None;
+        };
+        let bytes: Option<Vec<u8>> = pairs
+            .iter()
+            .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+            .collect();
+        bytes?.try_into().ok().map(Self)
+    }
+}
+
+impl From<[u8; 32]> for CacheKey {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 }
 
@@ -89,18 +125,41 @@ mod tests {
         let keys: HashSet<CacheKey> = texts
             .iter()
             .map(
-                |&[options, source_url, features, forwarded, conditions, limits]| {
+                |&[
+                    options,
+                    source_url,
+                    features,
+                    forwarded,
+                    conditions,
+                    environment,
+                ]| {
                     CacheKey::new(&KeyParts {
                         options,
                         source_url,
                         features,
-                        forwarded,
+                        forwarded: forwarded.as_bytes(),
                         conditions,
-                        limits,
+                        environment,
                     })
                 },
             )
             .collect();
         assert_eq!(keys.len(), texts.len());
+    }
+
+    #[test]
+    fn hexadecimal_form() {
+        let key = CacheKey::of(&[b"a"]);
+        let text = key.to_string();
+        assert_eq!(CacheKey::from_hex(&text), Some(key));
+        for wrong in [
+            text.trim_start_matches(text.chars().next().unwrap()),
+            &text.to_uppercase(),
+            &format!("{text}00"),
+            "",
+            "tmp",
+        ] {
+            assert_eq!(CacheKey::from_hex(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,233 +1,257 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+//! Tiers together: what is kept, for how long, and what a purge leaves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::*;
-use crate::{Error, Kind};
+use crate::config::cache::{CacheType, StoreConfig};
 
-#[derive(Clone, Debug)]
-struct Value {
-    size: u64,
-    number: usize,
-    stale: Arc<AtomicBool>,
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Value {
+    pub(super) size: u64,
+    pub(super) body: Bytes,
 }
 
-impl Weighted for Value {
+impl Cached for Value {
     fn weight(&self) -> u64 {
         self.size
     }
 
-    fn is_fresh(&self) -> bool {
-        !self.stale.load(Ordering::Relaxed)
+    fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    fn describe(&self) -> Vec<u8> {
+        self.size.to_string().into_bytes()
+    }
+
+    fn restore(description: &[u8], body: Bytes) -> Option<Self> {
+        let size = std::str::from_utf8(description).ok()?.parse().ok()?;
+        Some(Self { size, body })
     }
 }
 
-fn value(size: u64, number: usize) -> Value {
-    Value {
-        size,
-        number,
-        stale: Arc::default(),
+/// A directory that is removed with the test.
+#[derive(Debug)]
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        let name = format!("imgforge-cache-{:016x}", rand::random::<u64>());
+        Self(std::env::temp_dir().join(name))
     }
-}
 
-fn cache(capacity: u64) -> ResultCache<Value> {
-    ResultCache::new(&CacheConfig {
-        kind: CacheType::Memory,
-        memory_capacity: capacity,
-        ..CacheConfig::default()
-    })
-}
-
-fn off() -> ResultCache<Value> {
-    ResultCache::new(&CacheConfig {
-        kind: CacheType::Off,
-        memory_capacity: 1 << 20,
-        ..CacheConfig::default()
-    })
-}
-
-fn key(text: &str) -> CacheKey {
-    CacheKey::new(&KeyParts {
-        options: text,
-        source_url: "",
-        features: "",
-        forwarded: "",
-        conditions: "",
-        limits: "",
-    })
-}
-
-async fn lead(cache: &ResultCache<Value>, text: &str) -> LeadGuard<Value> {
-    match cache.get_or_lead(key(text)).await {
-        Lookup::Lead(guard) => guard,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Starts followers and waits until all of them are in the queue.
-async fn follow(cache: &ResultCache<Value>, text: &str, count: usize) -> JoinSet<Lookup<Value>> {
-    let mut followers = JoinSet::new();
-    let queued = Arc::new(AtomicUsize::new(0));
-    for _ in 0..count {
-        let (cache, key, queued) = (cache.clone(), key(text), Arc::clone(&queued));
-        followers.spawn(async move {
-            queued.fetch_add(1, Ordering::Relaxed);
-            cache.get_or_lead(key).await
-        });
-    }
-    while queued.load(Ordering::Relaxed) < count {
-        tokio::task::yield_now().await;
-    }
-    followers
-}
-
-#[tokio::test]
-async fn hits_and_misses() {
-    let cache = cache(1 << 20);
-    lead(&cache, "a").await.complete(value(10, 1));
-    assert!(matches!(
-        cache.get_or_lead(key("a")).await,
-        Lookup::Hit(value) if value.number == 1
-    ));
-    lead(&cache, "b").await.complete_unkept(value(10, 2));
-    drop(lead(&cache, "b").await);
-    assert_eq!((cache.entries(), cache.running()), (1, 0));
-    assert!(cache.bytes() > 10 && cache.bytes() < 200);
-}
-
-#[tokio::test]
-async fn large_results_are_really_kept() {
-    let capacity = 64 << 20;
-    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-        let cache = cache(capacity);
-        lead(&cache, name).await.complete(value(capacity / 4, 1));
-        assert!(cache.get(&key(name)).is_some(), "{name}");
-    }
-    let cache = cache(capacity);
-    lead(&cache, "a").await.complete(value(capacity, 1));
-    assert_eq!((cache.entries(), cache.evictions()), (0, 1));
-}
-
-#[tokio::test]
-async fn weight_stays_within_the_capacity() {
-    let cache = cache(1 << 20);
-    for number in 0..1000 {
-        let name = number.to_string();
-        lead(&cache, &name).await.complete(value(10_000, number));
-        assert!(cache.bytes() <= 1 << 20);
-    }
-    assert!(cache.entries() > 50);
-    assert_eq!(cache.entries() as u64 + cache.evictions(), 1000);
-}
-
-#[tokio::test]
-async fn stale_values_are_dropped() {
-    let cache = cache(1 << 20);
-    let first = value(10, 1);
-    lead(&cache, "a").await.complete(first.clone());
-    first.stale.store(true, Ordering::Relaxed);
-    let guard = lead(&cache, "a").await;
-    assert_eq!(cache.entries(), 0);
-    guard.complete(first);
-    assert_eq!(cache.entries(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_followers_are_one_job() {
-    for cache in [cache(1 << 20), off()] {
-        let guard = lead(&cache, "a").await;
-        let followers = follow(&cache, "a", 1000).await;
-        assert_eq!(cache.running(), 1);
-        guard.complete(value(10, 7));
-        let outcomes = followers.join_all().await;
-        assert_eq!(outcomes.len(), 1000);
-        for outcome in outcomes {
-            match outcome {
-                Lookup::Shared(Ok(value)) | Lookup::Hit(value) => assert_eq!(value.number, 7),
-                Lookup::Lead(_) if cache.inner.store.is_none() => {}
-                other => panic!("{other:?}"),
+    /// Every file below, in no order.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.0.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    files.push(entry.path());
+                }
             }
         }
-        assert_eq!(cache.running(), 0);
+        files
     }
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(super) fn key(text: &str) -> CacheKey {
+    CacheKey::of(&[text.as_bytes()])
+}
+
+pub(super) fn kept(body: &str, source: &str) -> Kept<Value> {
+    Kept {
+        value: Value {
+            size: body.len() as u64,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        },
+        lifetime: Lifetime::new(Freshness {
+            fresh: Duration::from_secs(60),
+            ..Freshness::default()
+        }),
+        tags: Tags {
+            source: source.into(),
+            variant_of: key("variant"),
+        },
+    }
+}
+
+pub(super) fn config(kind: CacheType, folder: &Folder) -> StoreConfig {
+    StoreConfig {
+        kind,
+        memory_capacity: 1 << 20,
+        disk_path: Some(folder.0.clone()),
+        disk_capacity: 1 << 20,
+    }
+}
+
+pub(super) fn open(kind: CacheType, folder: &Folder) -> Store<Value> {
+    Store::open(&config(kind, folder), RESULTS)
+}
+
+pub(super) fn put(store: &Store<Value>, name: &str, kept: Kept<Value>) {
+    store.put(key(name), kept, store.epoch());
+}
+
+/// Waits until so many files are there.
+pub(super) async fn until_files(folder: &Folder, count: usize) {
+    let there = || {
+        let files = folder.files();
+        let temporary = files
+            .iter()
+            .any(|f| f.parent().is_some_and(|p| p.ends_with("tmp")));
+        !temporary && files.len() == count
+    };
+    let patience = tokio::time::timeout(Duration::from_secs(20), async {
+        while !there() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    patience
+        .await
+        .unwrap_or_else(|_| panic!("{:?}", folder.files()));
+}
+
+const KINDS: [CacheType; 3] = [CacheType::Memory, CacheType::Disk, CacheType::Hybrid];
+
 #[tokio::test]
-async fn a_leader_that_leaves_hands_over() {
-    let cache = off();
-    let guard = lead(&cache, "a").await;
-    let mut followers = follow(&cache, "a", 3).await;
-    drop(guard);
-    for left in (0..3).rev() {
-        let Some(Ok(Lookup::Lead(guard))) = followers.join_next().await else {
-            panic!("no hand-over");
+async fn what_is_put_is_there_at_once() {
+    for kind in KINDS {
+        let folder = Folder::new();
+        let store = open(kind, &folder);
+        assert!(store.get(&key("a")).await.is_none());
+        put(&store, "a", kept("one", "s"));
+        assert_eq!(
+            &*store.get(&key("a")).await.unwrap().value.body,
+            b"one",
+            "{kind:?}"
+        );
+        put(&store, "a", kept("two", "s"));
+        assert_eq!(
+            &*store.get(&key("a")).await.unwrap().value.body,
+            b"two",
+            "{kind:?}"
+        );
+    }
+    let off = open(CacheType::Off, &Folder::new());
+    put(&off, "a", kept("one", "s"));
+    assert!(off.get(&key("a")).await.is_none() && !off.is_on());
+}
+
+#[tokio::test]
+async fn a_disk_outlives_its_process_and_moves_up_into_memory() {
+    let folder = Folder::new();
+    put(&open(CacheType::Disk, &folder), "a", kept("one", "s"));
+    until_files(&folder, 1).await;
+    let store = open(CacheType::Hybrid, &folder);
+    assert!(store.peek(&key("a")).is_none());
+    let again = store.get(&key("a")).await.expect("from the disk");
+    assert_eq!(&*again.value.body, b"one");
+    assert_eq!(&*again.tags.source, "s");
+    assert_eq!(again.lifetime.state(), State::Fresh);
+    assert!(store.peek(&key("a")).is_some(), "promoted");
+}
+
+#[tokio::test]
+async fn large_results_are_kept_and_the_bound_holds() {
+    let memory = |capacity| {
+        let config = StoreConfig {
+            kind: CacheType::Memory,
+            memory_capacity: capacity,
+            ..StoreConfig::default()
         };
-        assert_eq!(followers.len(), left);
-        assert_eq!(cache.running(), 1);
-        match left {
-            // Errors that concern one request only hand over as well.
-            2 => guard.fail(Error::new(Kind::Timeout, "")),
-            1 => guard.fail(Error::new(Kind::QueueFull, "")),
-            _ => guard.fail(Error::new(Kind::Cancelled, "")),
-        }
+        Store::<Value>::open(&config, RESULTS)
+    };
+    let sized = |size| Kept {
+        value: Value {
+            size,
+            body: Bytes::new(),
+        },
+        ..kept("", "s")
+    };
+    let capacity = 64 << 20;
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let store = memory(capacity);
+        put(&store, name, sized(capacity / 4));
+        assert!(store.peek(&key(name)).is_some(), "{name}");
+        put(&store, "too large", sized(capacity));
+        assert!(store.peek(&key("too large")).is_none());
     }
-    assert_eq!(cache.running(), 0);
-}
-
-#[tokio::test]
-async fn followers_that_have_left_are_skipped() {
-    let cache = off();
-    let guard = lead(&cache, "a").await;
-    let mut gone = follow(&cache, "a", 5).await;
-    let mut followers = follow(&cache, "a", 1).await;
-    gone.abort_all();
-    while gone.join_next().await.is_some() {}
-    drop(guard);
-    assert!(matches!(
-        followers.join_next().await,
-        Some(Ok(Lookup::Lead(_)))
-    ));
-    assert_eq!(cache.running(), 0);
-}
-
-#[tokio::test]
-async fn a_duty_that_reaches_a_leaving_follower_is_not_lost() {
-    let cache = off();
-    let guard = lead(&cache, "a").await;
-    let mut first = Box::pin(cache.get_or_lead(key("a")));
-    assert!(futures_util::poll!(&mut first).is_pending());
-    let mut second = Box::pin(cache.get_or_lead(key("a")));
-    assert!(futures_util::poll!(&mut second).is_pending());
-    drop(guard);
-    // The first follower has been told but never looks.
-    drop(first);
-    assert!(matches!(second.await, Lookup::Lead(_)));
-    assert_eq!(cache.running(), 0);
-}
-
-#[tokio::test]
-async fn definite_errors_are_shared_and_kept_nowhere() {
-    let cache = cache(1 << 20);
-    let guard = lead(&cache, "a").await;
-    let followers = follow(&cache, "a", 10).await;
-    guard.fail(Error::new(Kind::BrokenImage, "x"));
-    for outcome in followers.join_all().await {
-        match outcome {
-            Lookup::Shared(Err(error)) => assert_eq!(error.kind(), Kind::BrokenImage),
-            other => panic!("{other:?}"),
-        }
+    let small = memory::Memory::new(1 << 20).unwrap();
+    for number in 0..1000 {
+        small.put(key(&number.to_string()), sized(10_000));
+        assert!(small.state().bytes <= 1 << 20);
     }
-    assert_eq!((cache.running(), cache.entries()), (0, 0));
-    drop(lead(&cache, "a").await);
+    let state = small.state();
+    assert!(state.entries > 50);
+    assert_eq!(state.entries + state.evictions, 1000);
 }
 
 #[tokio::test]
-async fn followers_keep_their_own_deadlines() {
-    let cache = off();
-    let guard = lead(&cache, "a").await;
-    let waiting = tokio::time::timeout(Duration::from_millis(20), cache.get_or_lead(key("a")));
-    assert!(waiting.await.is_err());
-    guard.complete(value(1, 1));
-    assert_eq!(cache.running(), 0);
+async fn a_purge_takes_what_it_is_about_and_what_was_begun_before_it() {
+    for kind in KINDS {
+        let folder = Folder::new();
+        let store = open(kind, &folder);
+        let begun = store.epoch();
+        put(&store, "a", kept("a", "http://a/1"));
+        put(&store, "b", kept("b", "http://b/1"));
+        if kind != CacheType::Memory {
+            until_files(&folder, 2).await;
+        }
+        assert_eq!(
+            store.purge(Purge::Prefix("http://a/".into())).await,
+            1,
+            "{kind:?}"
+        );
+        assert!(store.get(&key("a")).await.is_none(), "{kind:?}");
+        assert!(store.get(&key("b")).await.is_some(), "{kind:?}");
+        // The job had its source before the purge.
+        store.put(key("a"), kept("old", "http://a/1"), begun);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(store.get(&key("a")).await.is_none(), "{kind:?}");
+        put(&store, "a", kept("new", "http://a/1"));
+        assert!(store.get(&key("a")).await.is_some(), "{kind:?}");
+        let purge = Purge::Variants {
+            source: "http://a/1".into(),
+            variant_of: key("variant"),
+        };
+        if kind != CacheType::Memory {
+            until_files(&folder, 2).await;
+        }
+        assert_eq!(store.purge(purge).await, 1, "{kind:?}");
+        assert_eq!(store.purge(Purge::All).await, 1, "{kind:?}");
+        assert_eq!(store.purge(Purge::All).await, 0, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_purge_before_the_scan_has_ended_counts() {
+    let folder = Folder::new();
+    let first = open(CacheType::Disk, &folder);
+    for name in ["a", "b", "c"] {
+        put(&first, name, kept(name, "http://a/1"));
+    }
+    until_files(&folder, 3).await;
+    // Not polled in between, so its scan has not begun.
+    let second = open(CacheType::Disk, &folder);
+    second.purge(Purge::All).await;
+    until_files(&folder, 0).await;
+    assert!(second.get(&key("a")).await.is_none());
+}
+
+#[test]
+fn values_are_shared_between_threads() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Store<Value>>();
+    is_shared::<Arc<Kept<Value>>>();
 }

@@ -45,7 +45,7 @@ trait Connection: Read + Write {}
 impl<T: Read + Write> Connection for T {}
 
 /// Connects to the address that the server is bound to; where that is "all addresses", to this machine's own.
-fn connect(config: &ServerConfig) -> std::io::Result<TcpStream> {
+pub(super) fn connect(config: &ServerConfig) -> std::io::Result<TcpStream> {
     let bind = config.bind.as_str();
     let target = match bind.strip_prefix(':') {
         Some(port) => format!("localhost:{port}"),
@@ -81,7 +81,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Status and body of an answer.
-fn split(answer: &str) -> Option<(u16, String)> {
+pub(super) fn split(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?;
     Some((status.parse().ok()?, body.to_owned()))

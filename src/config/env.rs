@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::dotenv;
 use super::errors::{ConfigError, Warning};
 use super::types::format::STRING;
 use super::var::Var;
+use super::{dotenv, secrets};
 
 /// Where variables come from.
 pub trait Env {
@@ -90,6 +90,35 @@ impl std::fmt::Debug for Layered<'_> {
 }
 
 impl<'a> Layered<'a> {
+    /// `base` with nothing over it yet.
+    pub fn new(base: &'a dyn Env) -> Self {
+        Self {
+            base,
+            over: BTreeMap::new(),
+        }
+    }
+
+    /// What was laid over the base.
+    pub fn into_values(self) -> BTreeMap<String, String> {
+        self.over
+    }
+
+    /// Overwrites a variable.
+    pub fn set(&mut self, name: String, value: String) {
+        self.over.insert(name, value);
+    }
+
+    /// Overwrites what `text` defines in the syntax of environment files.
+    ///
+    /// # Errors
+    ///
+    /// A line that cannot be read; nothing of the text counts then.
+    pub fn set_all(&mut self, text: &str) -> Result<(), String> {
+        let values = dotenv::parse(text, |name| self.get(name)).map_err(|e| e.to_string())?;
+        self.over.extend(values);
+        Ok(())
+    }
+
     /// `base` with the local environment file that it names, if any, laid over it.
     ///
     /// A file that is missing or a folder only gives a warning. Rule: `spec/configuration.md` section 6.
@@ -98,11 +127,8 @@ impl<'a> Layered<'a> {
     ///
     /// The file cannot be read, or a line of it cannot.
     pub fn with_local_file(base: &'a dyn Env) -> Result<(Self, Option<Warning>), ConfigError> {
-        let mut layered = Self {
-            base,
-            over: BTreeMap::new(),
-        };
-        let Some(path) = local_file_path(base) else {
+        let mut layered = Self::new(base);
+        let Some(path) = secrets::value(base, &LOCAL_FILE) else {
             return Ok((layered, None));
         };
         let missing = |why: &str| Some(Warning::Note(format!("environment file {path} {why}")));
@@ -147,27 +173,16 @@ pub fn hostname() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-fn local_file_path(env: &dyn Env) -> Option<String> {
-    LOCAL_FILE
-        .scope
-        .prefixes()
-        .iter()
-        .filter_map(|prefix| env.get(&format!("{prefix}{}", LOCAL_FILE.name)))
-        .find(|value| LOCAL_FILE.counts(value))
-}
-
 /// Takes effect before the tables are read, so storing it would be pointless.
-const LOCAL_FILE: Var = Var::new(
+pub(super) const LOCAL_FILE: Var = Var::new(
     "ENV_LOCAL_FILE_PATH",
     "",
     STRING,
-    "Path to a file of `NAME=value` lines. Its values overwrite those of the environment; an empty value unsets. \
-     A missing file gives a warning, a line that cannot be read stops the start.",
+    "Path to a file of `NAME=value` lines. Its values overwrite those of the environment and of the services above; an \
+     empty value unsets. A missing file gives a warning, a line that cannot be read stops the start.",
     |_, _| Ok(()),
 )
 .reloaded();
-
-pub(super) const VARS: &[Var] = &[LOCAL_FILE];
 
 #[cfg(test)]
 mod tests {

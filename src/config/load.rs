@@ -6,8 +6,8 @@ use super::errors::{ConfigError, ConfigErrors, Warning};
 use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
 use super::{
-    Config, LogConfig, ServerConfig, assets, delivery, logging, migration, monitoring, server,
-    source, url, vars, workers,
+    Config, LogConfig, ServerConfig, admin, assets, cache, delivery, logging, migration,
+    monitoring, server, source, telemetry, url, vars, workers,
 };
 
 impl Config {
@@ -187,7 +187,7 @@ fn candidates(var: &Var, env: &dyn Env) -> Vec<Candidate> {
 }
 
 /// Stores the default, then the value, so that a variable may add to its default.
-fn read(var: &Var, env: &dyn Env, draft: &mut Draft) {
+pub(super) fn read(var: &Var, env: &dyn Env, draft: &mut Draft) {
     if let DefaultValue::Text(text) = var.default
         && !text.is_empty()
         && let Err(invalid) = (var.apply)(draft, text)
@@ -266,8 +266,11 @@ fn complete(draft: &mut Draft) {
     source::complete(draft);
     workers::complete(draft);
     assets::complete(draft);
+    cache::complete(draft);
+    admin::complete(draft);
     logging::complete(draft);
     monitoring::complete(draft);
+    telemetry::complete(draft);
 }
 
 fn deprecations(draft: &mut Draft) {
@@ -373,7 +376,7 @@ mod tests {
             (1.0, Some(200))
         );
         assert_eq!(
-            (c.cache.kind, c.cache.memory_capacity),
+            (c.cache.results.kind, c.cache.results.memory_capacity),
             (CacheType::Off, 256 << 20)
         );
         assert_eq!(c.monitoring.bind, MetricsBind::Default);
@@ -434,7 +437,7 @@ mod tests {
         let all = errors(&[
             ("IMGPROXY_TTL", "-1"),
             ("IMGPROXY_QUALITY", "x"),
-            ("IMGFORGE_CACHE_TYPE", "disk"),
+            ("IMGFORGE_CACHE_TYPE", "tape"),
             ("IMGPROXY_KEY", "c0ffee,zz"),
             ("IMGPROXY_SECRET", "s"),
         ]);
@@ -448,8 +451,8 @@ mod tests {
                  https://docs.imgproxy.net/configuration/options#IMGPROXY_QUALITY",
                 "invalid IMGPROXY_TTL value (format: int): cannot be negative (got \"-1\"), see \
                  https://docs.imgproxy.net/configuration/options#IMGPROXY_TTL",
-                "invalid IMGFORGE_CACHE_TYPE value (format: off|memory): parse error: invalid value \"disk\" \
-                 (got \"disk\"), see docs/configuration.md#imgforge_cache_type",
+                "invalid IMGFORGE_CACHE_TYPE value (format: off|memory|disk|hybrid): parse error: invalid value \"tape\" \
+                 (got \"tape\"), see docs/configuration.md#imgforge_cache_type",
             ]
         );
     }
@@ -525,7 +528,7 @@ mod tests {
         assert_eq!(ttl(&[("IMGFORGE_TTL", "5")]), 5);
         assert_eq!(ttl(&[("IMGPROXY_TTL", "6"), ("IMGFORGE_TTL", "5")]), 6);
         assert_eq!(ttl(&[("IMGPROXY_TTL", " "), ("IMGFORGE_TTL", "5")]), 5);
-        let kind = |pairs: &[(&str, &str)]| load(pairs).0.cache.kind;
+        let kind = |pairs: &[(&str, &str)]| load(pairs).0.cache.results.kind;
         assert_eq!(
             kind(&[("IMGPROXY_CACHE_TYPE", "memory")]),
             CacheType::Memory
@@ -678,7 +681,7 @@ mod tests {
     #[test]
     fn warnings_about_values() {
         let (c, warnings) = load(&[("IMGFORGE_CACHE_MEMORY_CAPACITY", "1000")]);
-        assert_eq!(c.cache.memory_capacity, 256 << 20);
+        assert_eq!(c.cache.results.memory_capacity, 256 << 20);
         assert!(
             warnings.iter().any(|w| w.contains("number of entries")),
             "{warnings:?}"

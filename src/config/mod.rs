@@ -2,6 +2,7 @@
 //! Rule: `spec/configuration.md`.
 
 pub mod access;
+pub mod admin;
 pub mod assets;
 pub mod cache;
 pub mod cookies;
@@ -23,8 +24,10 @@ mod names;
 mod networks;
 pub mod processing;
 pub mod reporting;
+pub mod secrets;
 pub mod server;
 pub mod source;
+pub mod telemetry;
 mod types;
 pub mod url;
 pub mod var;
@@ -37,10 +40,10 @@ pub use self::given::Given;
 pub use self::load::{SectionSettings, Setting, effective};
 pub use self::var::Var;
 pub use self::{
-    cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig, limits::LimitsConfig,
-    logging::LogConfig, monitoring::MonitoringConfig, processing::ProcessingConfig,
-    reporting::ReportingConfig, server::ServerConfig, source::SourceConfig, url::UrlConfig,
-    workers::WorkersConfig,
+    admin::AdminConfig, cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig,
+    limits::LimitsConfig, logging::LogConfig, monitoring::MonitoringConfig,
+    processing::ProcessingConfig, reporting::ReportingConfig, server::ServerConfig,
+    source::SourceConfig, telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -65,10 +68,14 @@ pub struct Config {
     pub assets: AssetsConfig,
     /// Response headers.
     pub delivery: DeliveryConfig,
-    /// Result cache.
+    /// Caches.
     pub cache: CacheConfig,
+    /// Admin listener.
+    pub admin: AdminConfig,
     /// Metrics listener.
     pub monitoring: MonitoringConfig,
+    /// Where traces and metrics are sent.
+    pub telemetry: TelemetryConfig,
     /// Log format and level, syslog.
     pub logging: LogConfig,
     /// Which variables are set.
@@ -77,6 +84,17 @@ pub struct Config {
     pub debugging: DebuggingConfig,
     /// Error reporting.
     pub reporting: ReportingConfig,
+}
+
+impl Config {
+    /// The least severe level of log lines that an integration gets; `None` where none wants any.
+    pub fn exported_log_level(&self) -> Option<tracing::Level> {
+        let config = &self.telemetry.open_telemetry;
+        let level = config.log_level.unwrap_or(self.logging.level);
+        config
+            .exporter(telemetry::open_telemetry::Signal::Logs)
+            .map(|_| level)
+    }
 }
 
 /// The variables of one section, for documentation.
@@ -90,7 +108,7 @@ pub struct Section {
 
 /// Every variable, by section.
 pub const SECTIONS: &[Section] = &[
-    section("Environment file", env::VARS),
+    section("Environment from elsewhere", secrets::VARS),
     section("Server", server::VARS),
     section("Access", access::VARS),
     section("Workers", workers::VARS),
@@ -101,7 +119,16 @@ pub const SECTIONS: &[Section] = &[
     section("Watermark and fallback image", assets::VARS),
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),
+    section("Administration", admin::VARS),
     section("Metrics", monitoring::VARS),
+    section("OpenTelemetry", telemetry::open_telemetry::VARS),
+    section(
+        "OpenTelemetry exporters",
+        telemetry::open_telemetry::EXPORTER_VARS,
+    ),
+    section("Datadog", telemetry::datadog::VARS),
+    section("New Relic", telemetry::new_relic::VARS),
+    section("CloudWatch", telemetry::cloud_watch::VARS),
     section("Logging", logging::VARS),
     section("Names of older programs", migration::VARS),
     section("Error reporting", reporting::VARS),

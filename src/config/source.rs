@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::errors::Warning;
 use super::networks::{NETWORKS, PORTS, networks, ports};
 use super::types::format::{BOOL, INT, SECONDS, STRING};
-use super::types::{boolean, non_negative, positive_seconds, seconds};
+use super::types::{boolean, choice, non_negative, positive_seconds, seconds};
 use super::var::{Blank, Invalid, Scope, Var};
 
 /// `spec/sources.md` sections 2 to 4.
@@ -47,11 +47,31 @@ pub struct SourceConfig {
     pub check_redirects: bool,
     /// `LOCAL_FILESYSTEM_ROOT`; `None` turns `local://` off.
     pub local_root: Option<PathBuf>,
+    /// `IMGFORGE_LOCAL_FOLLOW_SYMLINKS`.
+    pub follow_symlinks: FollowSymlinks,
     /// `SOURCE_URL_QUERY_SEPARATOR` of non-HTTP sources; empty is none.
     pub query_separator: String,
     /// `COOKIE_PASSTHROUGH`, `COOKIE_PASSTHROUGH_ALL`, `COOKIE_BASE_URL`.
     pub cookies: CookieConfig,
 }
+
+/// Which symbolic links below the local root are followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FollowSymlinks {
+    /// All, wherever they lead.
+    #[default]
+    All,
+    /// Those that end below the root.
+    Inside,
+    /// None.
+    None,
+}
+
+const FOLLOW_SYMLINKS: &[(&str, FollowSymlinks)] = &[
+    ("all", FollowSymlinks::All),
+    ("inside", FollowSymlinks::Inside),
+    ("none", FollowSymlinks::None),
+];
 
 /// An address prefix such as `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +224,14 @@ metadata services of clouds that are not link-local.",
             Ok(())
         },
     ),
+    Var::new(
+        "LOCAL_FOLLOW_SYMLINKS",
+        "all",
+        "all|inside|none",
+        "Symbolic links that `local:///` URLs may lead through: all, those that end below the root, or none.",
+        |d, v| choice(v, FOLLOW_SYMLINKS).map(|f| d.config.source.follow_symlinks = f),
+    )
+    .scope(Scope::Own),
     Var::new(
         "SOURCE_URL_QUERY_SEPARATOR",
         "?",

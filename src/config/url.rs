@@ -33,6 +33,8 @@ pub struct UrlConfig {
     pub allowed_processing_options: Vec<String>,
     /// `ALLOW_SECURITY_OPTIONS`.
     pub allow_security_options: bool,
+    /// `ALLOW_BYPASS_CACHE`.
+    pub allow_bypass_cache: bool,
     /// `PRESETS` then the lines of `PRESETS_PATH`: definitions `name=options`.
     pub presets: Vec<String>,
     /// `ONLY_PRESETS`.
@@ -219,6 +221,13 @@ pub(super) const VARS: &[Var] = &[
         |d, v| boolean(v).map(|b| d.config.url.allow_security_options = b),
     )
     .reloaded(),
+    Var::new(
+        "ALLOW_BYPASS_CACHE",
+        "false",
+        BOOL,
+        "Let URLs do without the server's own caches, with the option `bypass_cache`.",
+        |d, v| boolean(v).map(|b| d.config.url.allow_bypass_cache = b),
+    ),
     Var::new(
         "PRESETS",
         "",

@@ -74,6 +74,8 @@ mod tests {
             }
             let limited = option.docs.contains("`IMGPROXY_ALLOW_SECURITY_OPTIONS`");
             assert_eq!(limited, option.access == Access::Security, "{name}");
+            let limited = option.docs.contains("`IMGPROXY_ALLOW_BYPASS_CACHE`");
+            assert_eq!(limited, option.access == Access::BypassCache, "{name}");
         }
     }
 }

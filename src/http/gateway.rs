@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
+    USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Full};
@@ -31,6 +32,7 @@ use super::response::header_value;
 use super::target::{Swap, restore};
 use super::{App, log};
 use crate::error::{Error, Kind};
+use crate::monitoring::trace::{self, Head, Trace, Tracer};
 use crate::monitoring::{self, InProgress, Route, Verb};
 
 type Response = http::Response<ResponseBody>;
@@ -61,7 +63,12 @@ where
     let (target, raw_path) = target(&head.uri, &exchange.take_swaps());
     let endpoint = app.routes.endpoint(&head.method, &raw_path);
     let started = Instant::now();
-    exchange.hold(Finish::new(Verb::from(&head.method), endpoint, started));
+    let trace = app.tracer.as_ref().filter(|_| endpoint == Endpoint::Image);
+    let target = app.redaction.get().logged(&app.routes, endpoint, target);
+    let trace = trace.map(|tracer| begin_trace(tracer, app, &head, &target, peer));
+    let mut finish = Finish::new(Verb::from(&head.method), endpoint, started);
+    finish.trace.clone_from(&trace);
+    exchange.hold(finish);
     let complete = drop_body(&head.headers, body, &exchange).await;
     exchange.work(!complete);
     let mut response = if head.method == Method::OPTIONS && head.uri.path() == "*" {
@@ -70,7 +77,7 @@ where
         let context = RequestContext::new(Facts {
             id: request_id(&head.headers),
             client: Client::new(&head.headers, peer, &app.proxies),
-            target: app.redaction.get().logged(&app.routes, endpoint, target),
+            target,
             raw_path,
             method: head.method.clone(),
             endpoint,
@@ -79,7 +86,8 @@ where
         });
         let kept =
             (endpoint == Endpoint::Image && app.reporters.wants_io()).then(|| head.headers.clone());
-        let mut response = route(routes, Request::from_parts(head, Empty::new()), &context).await;
+        let routed = route(routes, Request::from_parts(head, Empty::new()), &context);
+        let mut response = trace::scope(trace, routed).await;
         common_headers(response.headers_mut(), app, &context);
         if endpoint == Endpoint::Image {
             let (app, status) = (Arc::clone(app), response.status().as_u16());
@@ -93,6 +101,38 @@ where
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// What a trace says of a request before anything is done about it.
+fn begin_trace(
+    tracer: &Arc<dyn Tracer>,
+    app: &App,
+    head: &http::request::Parts,
+    target: &str,
+    peer: Option<IpAddr>,
+) -> Trace {
+    let text = |name| {
+        let value = head.headers.get(name).map(HeaderValue::as_bytes);
+        String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+    };
+    let authority = text(HOST).parse::<http::uri::Authority>().ok();
+    let facts = Head {
+        method: head.method.to_string(),
+        target: target.to_owned(),
+        host: authority
+            .as_ref()
+            .map_or_else(String::new, |a| a.host().to_owned()),
+        port: authority.as_ref().and_then(http::uri::Authority::port_u16),
+        peer: peer.map_or_else(String::new, |address| address.to_string()),
+        user_agent: text(USER_AGENT),
+        client_ip: Client::new(&head.headers, peer, &app.proxies).logged,
+        version: if head.version == Version::HTTP_10 {
+            "1.0"
+        } else {
+            "1.1"
+        },
+    };
+    Trace::begin(Arc::clone(tracer), &head.headers, facts)
 }
 
 async fn route<R>(
@@ -287,6 +327,7 @@ struct Finish {
     route: Route,
     started: Instant,
     image: Option<InProgress>,
+    trace: Option<Trace>,
 }
 
 impl Finish {
@@ -296,6 +337,7 @@ impl Finish {
             route: endpoint.route(),
             started,
             image: (endpoint == Endpoint::Image).then(InProgress::requests),
+            trace: None,
         }
     }
 }
@@ -306,6 +348,9 @@ impl Drop for Finish {
         monitoring::http_request(self.verb, self.route, seconds);
         if self.image.is_some() {
             monitoring::request_finished(seconds);
+        }
+        if let Some(trace) = &self.trace {
+            trace.finish();
         }
     }
 }

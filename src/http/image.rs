@@ -14,8 +14,9 @@ use super::report::Reported;
 use super::request::{RequestContext, client_features};
 use super::{App, log};
 use crate::error::{Error, Kind};
+use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress, Reason, Span};
-use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Noted};
+use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Noted};
 
 /// Answers one image request.
 pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: HeaderMap) -> Response {
@@ -58,7 +59,7 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
             outcome.succeeded(&answer);
             // Of requests that share an answer, the one that did the work reports.
             if let Some(error) = &answer.fallback_for
-                && answer.cache_status != Some(CacheStatus::Collapsed)
+                && answer.cache_status.map(|status| status.outcome) != Some(CacheOutcome::Collapsed)
             {
                 report(error);
             }
@@ -111,6 +112,7 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
     let closed = context.closed.clone();
     let progress = Streaming {
         since: Instant::now(),
+        trace: trace::current(),
         _images: InProgress::images(),
     };
     let gone = futures_util::stream::once(async move {
@@ -133,12 +135,16 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
 
 struct Streaming {
     since: Instant,
+    trace: Option<Trace>,
     _images: InProgress,
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        monitoring::span(Span::StreamingImage, self.since.elapsed().as_secs_f64());
+        // The body is sent outside of the request's task.
+        trace::sync_scope(self.trace.take(), || {
+            monitoring::span(Span::StreamingImage, self.since.elapsed().as_secs_f64());
+        });
     }
 }
 
@@ -151,7 +157,8 @@ struct Outcome<'a> {
 impl Outcome<'_> {
     fn succeeded(&mut self, answer: &ImageResponse) {
         self.record(answer.status.as_u16());
-        if answer.cache_status == Some(CacheStatus::Collapsed) {
+        let outcome = answer.cache_status.map(|status| status.outcome);
+        if outcome == Some(CacheOutcome::Collapsed) {
             monitoring::collapsed();
         }
         log::completed_image(self.context, answer);
@@ -162,6 +169,7 @@ impl Outcome<'_> {
         self.record(outcome.status);
         if error.kind() != Kind::Cancelled {
             monitoring::error(outcome.category);
+            trace::exception(error);
         }
         if let Some(reason) = rejection(error.kind()) {
             monitoring::rejected(reason);

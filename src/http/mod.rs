@@ -4,6 +4,8 @@
 //! [`response`] the headers. The routes themselves are warp filters, composed here. Application errors are values; the
 //! only rejection left is "no route".
 
+pub mod admin;
+mod cache_status;
 mod caching;
 mod client;
 mod connection;
@@ -42,6 +44,7 @@ use crate::config::processing::Negotiation;
 use crate::config::server::HeadMode;
 use crate::config::{DeliveryConfig, ServerConfig};
 use crate::live::Live;
+use crate::monitoring::trace::Tracer;
 use crate::reporting::Reporters;
 use crate::service::Images;
 use cors::Cors;
@@ -72,6 +75,7 @@ pub struct App {
     redaction: Live<Redaction>,
     reporters: Reporters,
     server_name: HeaderValue,
+    tracer: Option<Arc<dyn Tracer>>,
 }
 
 impl std::fmt::Debug for App {
@@ -130,7 +134,15 @@ impl App {
             redaction: settings.redaction.clone(),
             reporters: settings.reporters.clone(),
             server_name: header_value(&server.server_name),
+            tracer: None,
         }
+    }
+
+    /// The same with every image request traced.
+    #[must_use]
+    pub fn traced(mut self, tracer: Option<Arc<dyn Tracer>>) -> Self {
+        self.tracer = tracer;
+        self
     }
 }
 

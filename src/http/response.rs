@@ -18,11 +18,11 @@ use warp::Reply;
 use warp::reply::Response;
 
 use super::request::vary;
-use super::{Settings, caching, disposition, error_page};
+use super::{Settings, cache_status, caching, disposition, error_page};
 use crate::config::DeliveryConfig;
 use crate::error::{Error, Kind};
 use crate::redact;
-use crate::service::{Body, CacheStatus, ImageResponse, ReplyKind, Sizes, validators};
+use crate::service::{Body, ImageResponse, ReplyKind, Sizes, validators};
 
 /// Headers that a raw response relays from the source.
 const RELAYED: [HeaderName; 6] = [
@@ -92,7 +92,10 @@ impl Writer {
             headers.insert(CACHE_CONTROL, value);
         }
         if let Some(status) = response.cache_status {
-            cache_status(&mut headers, status);
+            cache_status::write(&mut headers, status);
+            if self.delivery.cache_control_passthrough {
+                cache_status::age(&mut headers, status);
+            }
         }
         let body = match response.body {
             Body::Empty => bytes(Bytes::new()),
@@ -250,21 +253,6 @@ fn debug_headers(headers: &mut HeaderMap, sizes: Sizes) {
         );
     }
     put("x-origin-content-length", sizes.origin_bytes);
-}
-
-/// RFC 9211, and the older header that many dashboards read.
-fn cache_status(headers: &mut HeaderMap, status: CacheStatus) {
-    let (structured, short) = match status {
-        CacheStatus::Hit => ("imgforge; hit", "HIT"),
-        CacheStatus::Miss => ("imgforge; fwd=uri-miss; stored", "MISS"),
-        CacheStatus::Collapsed => ("imgforge; fwd=uri-miss; collapsed", "MISS"),
-    };
-    let name = HeaderName::from_static("cache-status");
-    headers.insert(name, HeaderValue::from_static(structured));
-    headers.insert(
-        HeaderName::from_static("x-cache"),
-        HeaderValue::from_static(short),
-    );
 }
 
 /// Makes a stream shareable between threads by type; it is only ever polled through `&mut`.

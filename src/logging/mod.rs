@@ -15,7 +15,7 @@ use std::panic::PanicHookInfo;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -23,17 +23,19 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::LogConfig;
 use crate::config::logging::{LogFormat, Threshold};
 use crate::monitoring;
+use crate::telemetry::log;
 use line::{CRITICAL, Record, Severity};
 use sample::{Sampler, kind};
 use syslog::Syslog;
 
 pub use syslog::SyslogError;
 
-/// Writes log lines from now on. The first call in a process counts.
+/// Writes log lines from now on. The first call in a process counts. Lines of the level `exported` also go to the
+/// integration that asks for them.
 ///
 /// # Errors
 /// Syslog is on and its daemon is not there. Lines go to standard output all the same.
-pub fn init(config: &LogConfig) -> Result<(), SyslogError> {
+pub fn init(config: &LogConfig, exported: Option<Level>) -> Result<(), SyslogError> {
     let mut outputs = vec![Output {
         filter: filter(config, Threshold::Level(config.level)),
         format: config.format,
@@ -60,9 +62,13 @@ pub fn init(config: &LogConfig) -> Result<(), SyslogError> {
             write: Box::new(move |severity, line| syslog.send(severity, line)),
         });
     }
+    let exported = exported.map(|level| filter(config, Threshold::Level(level)));
+    let mut lines = Lines::new(outputs, config.burst, SystemTime::now);
+    lines.elsewhere.clone_from(&exported);
     // An error says that a host program has set up its own subscriber, which is its right.
     let _ = tracing_subscriber::registry()
-        .with(Lines::new(outputs, config.burst, SystemTime::now))
+        .with(lines)
+        .with(exported.map(|filter| log::Lines.with_filter(filter)))
         .try_init();
     std::panic::set_hook(Box::new(panicked));
     connected.map(|_| ())
@@ -110,6 +116,8 @@ struct Lines {
     outputs: Vec<Output>,
     sampler: Mutex<Sampler>,
     now: fn() -> SystemTime,
+    /// What another layer wants.
+    elsewhere: Option<Targets>,
 }
 
 impl Lines {
@@ -118,7 +126,12 @@ impl Lines {
             outputs,
             sampler: Mutex::new(Sampler::new(burst)),
             now,
+            elsewhere: None,
         }
+    }
+
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        self.outputs.iter().any(|output| output.wants(metadata))
     }
 
     /// Whether the line is to be written; writes what became of the lines of the second before.
@@ -148,23 +161,28 @@ impl Lines {
 }
 
 impl Output {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter
+            .would_enable(metadata.target(), metadata.level())
+    }
+
     fn emit(&self, record: &Record, severity: Severity, time: SystemTime) {
         (self.write)(severity, &record.line(self.format, severity, time));
     }
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        let wants = |output: &Output| {
-            output
-                .filter
-                .would_enable(metadata.target(), metadata.level())
-        };
-        self.outputs.iter().any(wants)
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let elsewhere = self.elsewhere.as_ref();
+        let is_wanted = |filter: &Targets| filter.would_enable(metadata.target(), metadata.level());
+        self.wants(metadata) || elsewhere.is_some_and(is_wanted)
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
+        if !self.wants(metadata) {
+            return;
+        }
         let severity = Severity::of(metadata);
         let record = Record::of(event);
         if !self.admits(event, &record, severity) {
@@ -172,10 +190,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         }
         let time = (self.now)();
         for output in &self.outputs {
-            if output
-                .filter
-                .would_enable(metadata.target(), metadata.level())
-            {
+            if output.wants(metadata) {
                 output.emit(&record, severity, time);
             }
         }

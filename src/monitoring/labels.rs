@@ -94,6 +94,30 @@ label! {
     CacheKind {
         /// Results in memory.
         Memory => "memory",
+        /// Results on a disk.
+        Disk => "disk",
+        /// Look-ups of results in both.
+        Hybrid => "hybrid",
+        /// Sources in memory.
+        SourceMemory => "source-memory",
+        /// Sources on a disk.
+        SourceDisk => "source-disk",
+        /// Look-ups of sources in both.
+        SourceHybrid => "source-hybrid",
+    }
+}
+
+label! {
+    /// `reason` of `imgforge_cache_errors_total`.
+    CacheFault {
+        /// An entry could not be read.
+        Read => "read",
+        /// An entry could not be written or removed.
+        Write => "write",
+        /// An entry was not what had been written.
+        Corrupted => "corrupted",
+        /// The disk was not asked because it fails or has too much to do.
+        Bypassed => "bypassed",
     }
 }
 
@@ -124,6 +148,20 @@ label! {
         Source => "source",
         /// Source or result beyond a limit.
         Limits => "limits",
+    }
+}
+
+label! {
+    /// `integration` of `imgforge_telemetry_dropped_total`.
+    Integration {
+        /// An OpenTelemetry collector.
+        OpenTelemetry => "open_telemetry",
+        /// The Datadog agent.
+        Datadog => "datadog",
+        /// New Relic.
+        NewRelic => "new_relic",
+        /// Amazon CloudWatch.
+        CloudWatch => "cloud_watch",
     }
 }
 
@@ -249,6 +287,14 @@ pub(super) fn cache_labels(index: usize) -> Vec<Label> {
     )]
 }
 
+pub(super) fn cache_fault_labels(index: usize) -> Vec<Label> {
+    let faults = CacheFault::ALL.len();
+    let mut labels = cache_labels(index / faults);
+    let fault = CacheFault::ALL.get(index % faults);
+    labels.push(Label::new("reason", fault.map_or("", |f| f.label())));
+    labels
+}
+
 pub(super) fn status_labels(index: usize) -> Vec<Label> {
     vec![Label::new("status", format!("{index:03}"))]
 }
@@ -272,6 +318,11 @@ pub(super) fn reason_labels(index: usize) -> Vec<Label> {
         "reason",
         Reason::ALL.get(index).map_or("", |r| r.label()),
     )]
+}
+
+pub(super) fn integration_labels(index: usize) -> Vec<Label> {
+    let name = Integration::ALL.get(index).map_or("", |i| i.label());
+    vec![Label::new("integration", name)]
 }
 
 pub(super) fn scheme_labels(index: usize) -> Vec<Label> {

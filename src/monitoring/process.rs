@@ -68,6 +68,11 @@ pub(super) fn render(out: &mut String) {
     }
 }
 
+/// Resident and virtual memory of this process in bytes; `None` where the system does not tell.
+pub fn memory() -> Option<(f64, f64)> {
+    Stat::read().map(|stat| (stat.resident, stat.virtual_size))
+}
+
 /// Resident memory, from the second number of proc(5) `statm`.
 pub(super) fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;

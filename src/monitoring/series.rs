@@ -8,12 +8,13 @@ use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::labels::{
-    self, CacheKind, Delivery, FetchOutcome, Reason, ReportService, Route, Scheme, Span, Verb,
+    self, CacheFault, CacheKind, Delivery, FetchOutcome, Integration, Reason, ReportService, Route,
+    Scheme, Span, Verb,
 };
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
-    AUXILIARY, CACHE_PROBE, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
-    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, table,
+    AUXILIARY, CACHE_PROBES, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
+    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, float, table,
 };
 use crate::config::MonitoringConfig;
 use crate::error::Category;
@@ -47,12 +48,15 @@ pub(super) struct Series {
     pub(super) reloads: Handles<Counter>,
     pub(super) last_reload: Gauge,
     pub(super) ssrf_blocked: Counter,
+    pub(super) telemetry_dropped: Handles<Counter>,
     pub(super) log_suppressed: Counter,
     pub(super) syslog_dropped: Counter,
     pub(super) error_reports: Handles<Counter>,
     pub(super) cache_entries: Handles<Gauge>,
     pub(super) cache_bytes: Handles<Gauge>,
     pub(super) cache_evictions: Handles<Counter>,
+    pub(super) cache_errors: Handles<Counter>,
+    pub(super) cache_purged: Handles<Counter>,
     /// Gauges set at scrape time, in the order of [`Series::refresh`].
     pub(super) workers: Gauge,
     pub(super) requests_in_progress: Gauge,
@@ -69,6 +73,11 @@ impl Series {
     pub(super) fn new(config: &MonitoringConfig, facts: &Facts) -> Result<Self, String> {
         let registry = Registry::new(config)?;
         let caches = || facts.caches.iter().map(|c| c.index());
+        let disks = || {
+            let is_disk = |c: &&CacheKind| matches!(c, CacheKind::Disk | CacheKind::SourceDisk);
+            facts.cache_tiers.iter().filter(is_disk)
+        };
+        let tiers = || facts.cache_tiers.iter().map(|c| c.index());
         let formats = || facts.formats.iter().map(|f| *f as usize);
         let statuses = || INITIAL_STATUSES.iter().map(|s| usize::from(*s));
         let verbs = Verb::ALL.len() * Route::ALL.len();
@@ -178,6 +187,13 @@ impl Series {
                 .create(0..2),
             last_reload,
             ssrf_blocked: registry.counter(&table::SSRF_BLOCKED, Vec::new()),
+            telemetry_dropped: registry
+                .counters(
+                    &table::TELEMETRY_DROPPED,
+                    Integration::ALL.len(),
+                    labels::integration_labels,
+                )
+                .create(0..Integration::ALL.len()),
             log_suppressed: registry.counter(&table::LOG_SUPPRESSED, Vec::new()),
             syslog_dropped: registry.counter(&table::SYSLOG_DROPPED, Vec::new()),
             error_reports: registry
@@ -196,17 +212,34 @@ impl Series {
                     CacheKind::ALL.len(),
                     labels::cache_labels,
                 )
-                .create(caches()),
+                .create(tiers()),
             cache_bytes: registry
                 .gauges(
                     &table::CACHE_BYTES,
                     CacheKind::ALL.len(),
                     labels::cache_labels,
                 )
-                .create(caches()),
+                .create(tiers()),
             cache_evictions: registry
                 .counters(
                     &table::CACHE_EVICTIONS,
+                    CacheKind::ALL.len(),
+                    labels::cache_labels,
+                )
+                .create(tiers()),
+            cache_errors: registry
+                .counters(
+                    &table::CACHE_ERRORS,
+                    CacheKind::ALL.len() * CacheFault::ALL.len(),
+                    labels::cache_fault_labels,
+                )
+                .create(disks().flat_map(|disk| {
+                    let faults = CacheFault::ALL.len();
+                    (0..faults).map(move |fault| disk.index() * faults + fault)
+                })),
+            cache_purged: registry
+                .counters(
+                    &table::CACHE_PURGED,
                     CacheKind::ALL.len(),
                     labels::cache_labels,
                 )
@@ -257,7 +290,8 @@ impl Series {
         for (pair, value) in self.vips.iter().zip([memory, highwater, allocs]) {
             pair.iter().for_each(|gauge| gauge.set(float(value)));
         }
-        if let Some((kind, probe)) = &*CACHE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
+        let probes = CACHE_PROBES.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kind, probe) in &*probes {
             let state = probe();
             self.cache_entries
                 .record(kind.index(), |g| g.set(float(state.entries)));
@@ -279,15 +313,6 @@ pub(super) fn set_to_now(gauge: &Gauge) {
 
 fn load(count: &AtomicU64) -> f64 {
     float(count.load(Ordering::Relaxed))
-}
-
-/// Exact up to 2^53, which no gauge here reaches.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "gauges are doubles in the exposition format"
-)]
-fn float(value: u64) -> f64 {
-    value as f64
 }
 
 /// Rule: `spec/monitoring.md` B4.

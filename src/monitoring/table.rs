@@ -44,7 +44,7 @@ pub struct Metric {
 }
 
 /// Bounds of imgproxy's histograms, in seconds.
-pub(super) const IMGPROXY_BUCKETS: &[f64] = &[
+pub const IMGPROXY_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
@@ -283,6 +283,16 @@ pub(super) const CACHE_EVICTIONS: Metric = counter(
     &["cache_type"],
     "Entries that a cache dropped to make room.",
 );
+pub(super) const CACHE_ERRORS: Metric = counter(
+    "imgforge_cache_errors_total",
+    &["cache_type", "reason"],
+    "Look-ups and writes of a cache on a disk that failed or were not tried; requests go on without it.",
+);
+pub(super) const CACHE_PURGED: Metric = counter(
+    "imgforge_cache_purged_total",
+    &["cache_type"],
+    "Entries removed by purges.",
+);
 pub(super) const QUEUE_LENGTH: Metric = gauge(
     "imgforge_queue_length",
     &[],
@@ -317,6 +327,12 @@ pub(super) const ERROR_REPORTS: Metric = counter(
     "imgforge_error_reports_total",
     &["service", "outcome"],
     "Errors reported, by service and by what became of the report.",
+);
+
+pub(super) const TELEMETRY_DROPPED: Metric = counter(
+    "imgforge_telemetry_dropped_total",
+    &["integration"],
+    "Traces, log lines and exports of metrics that could not be sent, by integration.",
 );
 
 /// Every family that the recorder holds; `process_*` is in [`super::process`].
@@ -360,10 +376,13 @@ pub const METRICS: &[Metric] = &[
     CACHE_ENTRIES,
     CACHE_BYTES,
     CACHE_EVICTIONS,
+    CACHE_ERRORS,
+    CACHE_PURGED,
     QUEUE_LENGTH,
     RELOADS,
     LAST_RELOAD,
     SSRF_BLOCKED,
+    TELEMETRY_DROPPED,
     LOG_SUPPRESSED,
     SYSLOG_DROPPED,
     ERROR_REPORTS,

@@ -15,6 +15,8 @@ pub struct Delivery {
     pub expires: Option<i64>,
     /// `cachebuster`.
     pub cachebuster: Option<String>,
+    /// `bypass_cache`: the server's own caches are neither asked nor filled.
+    pub bypass_cache: bool,
     /// Names of the presets that were applied, in order, for the log.
     pub used_presets: Vec<String>,
 }
@@ -37,12 +39,38 @@ impl Delivery {
             out.option(FILENAME.name, &[&LENIENT_BASE64.encode(filename), &1]);
         }
         out.switch(RETURN_ATTACHMENT.name, self.attachment);
+        if self.bypass_cache {
+            out.option(BYPASS_CACHE.name, &[&1]);
+        }
     }
 }
 
 /// Every option about the response, in the order of the documentation.
-pub static DELIVERY_OPTIONS: &[&OptionDef<Delivery>] =
-    &[&CACHEBUSTER, &EXPIRES, &FILENAME, &RETURN_ATTACHMENT];
+pub static DELIVERY_OPTIONS: &[&OptionDef<Delivery>] = &[
+    &CACHEBUSTER,
+    &EXPIRES,
+    &FILENAME,
+    &RETURN_ATTACHMENT,
+    &BYPASS_CACHE,
+];
+
+/// `bypass_cache`.
+pub static BYPASS_CACHE: OptionDef<Delivery> = OptionDef {
+    name: "bypass_cache",
+    aliases: &["bc"],
+    usage: "bypass_cache:%bypass_cache",
+    example: "bypass_cache:1",
+    group: Group::Handling,
+    summary: "Make the result anew, whatever the server's caches have",
+    docs: "A boolean, default false. When true, the result is neither taken from the server's result cache nor kept in it, \
+and the source is downloaded anew. Needs `IMGPROXY_ALLOW_BYPASS_CACHE`; without it the URL is answered with 403. Caches \
+between server and client do not know of it.",
+    access: Access::BypassCache,
+    apply: |delivery, args| {
+        delivery.bypass_cache = args.single("bypass_cache")?.bool();
+        Ok(())
+    },
+};
 
 /// `cachebuster`.
 pub static CACHEBUSTER: OptionDef<Delivery> = OptionDef {

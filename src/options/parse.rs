@@ -37,6 +37,7 @@ pub struct Parser {
     /// Empty allows all.
     allowed_options: HashSet<String>,
     allow_security_options: bool,
+    allow_bypass_cache: bool,
     base64_includes_filename: bool,
     preprocessor: Preprocessor,
     allowed_sources: AllowedSources,
@@ -57,6 +58,7 @@ impl Parser {
             only_presets: config.only_presets,
             allowed_options: config.allowed_processing_options.iter().cloned().collect(),
             allow_security_options: config.allow_security_options,
+            allow_bypass_cache: config.allow_bypass_cache,
             base64_includes_filename: config.base64_url_includes_filename,
             preprocessor: Preprocessor::new(config),
             allowed_sources: AllowedSources::new(config),
@@ -153,8 +155,14 @@ impl Parser {
         let (name, values) = parts.split_first().unwrap_or((&"", &[]));
         let definition =
             Definition::find(name).ok_or_else(|| ParseError::Unknown((*name).to_owned()))?;
-        if definition.access() == Access::Security && !self.allow_security_options {
-            return Err(ParseError::SecurityDenied);
+        match definition.access() {
+            Access::Security if !self.allow_security_options => {
+                return Err(ParseError::SecurityDenied);
+            }
+            Access::BypassCache if !self.allow_bypass_cache => {
+                return Err(ParseError::BypassDenied);
+            }
+            _ => {}
         }
         match definition {
             Definition::Request(def) if def.name == PRESET.name => {
@@ -251,6 +259,8 @@ enum ParseError {
     Forbidden(String),
     #[error("Security processing options are not allowed")]
     SecurityDenied,
+    #[error("Bypassing the cache is not allowed")]
+    BypassDenied,
     #[error("Expired URL")]
     Expired,
     #[error("Unknown preset: {0}")]
@@ -262,7 +272,7 @@ enum ParseError {
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
         let kind = match error {
-            ParseError::SecurityDenied => Kind::SecurityOptionDenied,
+            ParseError::SecurityDenied | ParseError::BypassDenied => Kind::SecurityOptionDenied,
             ParseError::EmptyPath(_)
             | ParseError::BasicFormat
             | ParseError::Unknown(_)

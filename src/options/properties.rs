@@ -15,6 +15,7 @@ use super::{ClientFeatures, Options, Parser};
 static PARSER: LazyLock<Parser> = LazyLock::new(|| {
     let config = UrlConfig {
         allow_security_options: true,
+        allow_bypass_cache: true,
         presets: vec!["p=w:1/g:no:1:2".to_owned(), "q=pr:p/skp:png".to_owned()],
         ..config()
     };

@@ -151,7 +151,7 @@ mod tests {
             }
         }
         assert_eq!(BY_NAME.len(), names, "a name is used twice");
-        assert_eq!(Definition::all().count(), 45);
+        assert_eq!(Definition::all().count(), 46);
     }
 
     #[test]

@@ -364,6 +364,7 @@ fn sources_are_preprocessed_before_they_are_judged() {
 fn examples_parse_and_do_something() {
     let config = UrlConfig {
         allow_security_options: true,
+        allow_bypass_cache: true,
         ..with_presets(&["default=w:1"])
     };
     for definition in Definition::all() {

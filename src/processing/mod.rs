@@ -26,6 +26,10 @@ use crate::plan::output::{FormatChoice, Preference, choose_format, is_transparen
 use crate::source::SourceImage;
 use crate::vips::{Cancel, Image};
 
+/// Changes whenever the same job gives other bytes than before without a change of the program's version; results kept by
+/// an earlier pipeline are not used.
+pub const PIPELINE_VERSION: &str = "1";
+
 /// What the server's configuration contributes to every job.
 #[derive(Clone, Debug)]
 pub struct Settings {

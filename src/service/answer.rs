@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::{Body, CacheStatus, ImageResponse, ReplyKind, Sizes};
-use crate::cache::Weighted;
 use crate::config::AssetsConfig;
 use crate::error::Error;
 use crate::format::ImageFormat;
@@ -36,11 +35,6 @@ pub struct Finished {
 }
 
 impl Answer {
-    /// Whether others may be given it later: a picture that does not stand in for an error.
-    pub(super) fn is_kept(&self) -> bool {
-        matches!(self, Self::Image(finished) if finished.fallback_for.is_none())
-    }
-
     /// The source's headers that came with the answer.
     pub(super) fn source_headers(&self) -> &HeaderMap {
         match self {
@@ -93,20 +87,6 @@ impl Finished {
             max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
             ..empty(kind, parsed)
         }
-    }
-}
-
-impl Weighted for Answer {
-    fn weight(&self) -> u64 {
-        let (body, headers) = match self {
-            Self::Image(finished) => (finished.body.len(), &finished.headers),
-            Self::NotModified(headers) => (0, headers),
-        };
-        let headers: usize = headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum();
-        (body + headers) as u64
     }
 }
 

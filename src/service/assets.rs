@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use thiserror::Error;
 
+use super::downloads::Downloads;
 use crate::config::{AssetSource, AssetsConfig};
+use crate::error::Error;
 use crate::format::sniff::sniff;
 use crate::monitoring::{self, AuxiliaryKind};
-use crate::source::{FetchError, FetchRequest, Fetched, SourceImage, Sources};
+use crate::source::SourceImage;
 
 /// The pictures, where the configuration names them.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ pub struct Assets {
 }
 
 /// Why a picture could not be loaded.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum AssetError {
     /// The file cannot be read.
     #[error("can't read {kind} {path}")]
@@ -40,7 +41,7 @@ pub enum AssetError {
         /// Which picture.
         kind: &'static str,
         /// Why.
-        source: FetchError,
+        source: Error,
     },
     /// The bytes are no known image.
     #[error("{0}: source image type not supported")]
@@ -52,10 +53,15 @@ impl Assets {
     ///
     /// # Errors
     /// The first picture that cannot be had.
-    pub async fn load(config: &AssetsConfig, sources: &Sources) -> Result<Self, AssetError> {
+    pub async fn load(config: &AssetsConfig, downloads: &Downloads) -> Result<Self, AssetError> {
         Ok(Self {
-            watermark: load(AuxiliaryKind::Watermark, config.watermark.as_ref(), sources).await?,
-            fallback: load(AuxiliaryKind::Fallback, config.fallback.as_ref(), sources).await?,
+            watermark: load(
+                AuxiliaryKind::Watermark,
+                config.watermark.as_ref(),
+                downloads,
+            )
+            .await?,
+            fallback: load(AuxiliaryKind::Fallback, config.fallback.as_ref(), downloads).await?,
         })
     }
 }
@@ -63,7 +69,7 @@ impl Assets {
 async fn load(
     counted_as: AuxiliaryKind,
     from: Option<&AssetSource>,
-    sources: &Sources,
+    downloads: &Downloads,
 ) -> Result<Option<SourceImage>, AssetError> {
     let kind = match counted_as {
         AuxiliaryKind::Watermark => "watermark",
@@ -83,18 +89,10 @@ async fn load(
                 })?
         }
         Some(AssetSource::Url(url)) => {
-            let request = FetchRequest {
-                url: url.clone(),
-                headers: HeaderMap::new(),
-                max_bytes: 0,
-                deadline: None,
-            };
-            let fetched = sources.fetch(request).await;
-            monitoring::auxiliary_fetched(counted_as, matches!(fetched, Ok(Fetched::Image(_))));
-            return match fetched {
-                Ok(Fetched::Image(image)) => Ok(Some(image)),
-                // Nothing conditional was asked for.
-                Ok(Fetched::NotModified(_)) => Err(AssetError::Format(kind)),
+            let picture = downloads.own_picture(url).await;
+            monitoring::auxiliary_fetched(counted_as, picture.is_ok());
+            return match picture {
+                Ok(image) => Ok(Some(image)),
                 Err(source) => Err(AssetError::Download { kind, source }),
             };
         }

@@ -1,10 +1,11 @@
-//! Sources as requests need them: one download for all that want the same source at the same time, and short memories of
-//! failures. Rule: `spec/imgforge-original.md` section 5.
+//! Sources as requests need them: from the source cache, from one download for all that want the same at the same time,
+//! and with short memories of failures. Rule: `spec/imgforge-original.md` section 5.
 //!
 //! Owns who downloads and who waits. Every request is judged by its own size limit and keeps its own deadlines; what a
 //! request may fetch at all has been decided before it comes here.
 
 mod failure;
+mod kept;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +18,13 @@ use tokio::time::{Instant, timeout_at};
 pub(super) use self::failure::Failure;
 
 use self::failure::Negative;
+use self::kept::SourceCache;
 use super::fetch_count::FetchCount;
-use crate::cache::{CacheKey, Seat, SingleFlight, Turn};
-use crate::config::cache::NegativeTtl;
-use crate::error::Kind;
-use crate::monitoring;
-use crate::source::{FetchError, FetchRequest, Fetched, Sources};
+use crate::cache::{CacheKey, Freshness, Purge, Seat, SingleFlight, Turn};
+use crate::config::CacheConfig;
+use crate::error::{Error, Kind};
+use crate::monitoring::{self, CacheKind, trace};
+use crate::source::{FetchError, FetchRequest, Fetched, SourceImage, Sources};
 
 /// Downloads of all requests. Clones share them.
 #[derive(Clone, Debug)]
@@ -30,20 +32,72 @@ pub struct Downloads {
     sources: Sources,
     flights: SingleFlight<Outcome>,
     negative: Arc<Negative>,
+    cache: SourceCache,
     timeout: Duration,
     held: Arc<AtomicU64>,
 }
 
+/// A source as it was had.
+#[derive(Clone, Debug)]
+pub(super) struct Obtained {
+    /// The picture, or that the client's copy is still good.
+    pub(super) fetched: Fetched,
+    /// How long the source allows to use it from now on; `None` forbids to keep what is made of it.
+    pub(super) freshness: Option<Freshness>,
+}
+
 impl Downloads {
-    /// Downloads from `sources`, each at most `timeout` long, failures remembered for `negative`.
-    pub fn new(sources: Sources, timeout: Duration, negative: NegativeTtl) -> Self {
+    /// Downloads from `sources`, each at most `timeout` long. To be called inside the runtime.
+    pub fn new(sources: Sources, timeout: Duration, config: &CacheConfig) -> Self {
         Self {
             sources,
             flights: SingleFlight::default(),
-            negative: Arc::new(Negative::new(negative)),
+            negative: Arc::new(Negative::new(config.negative)),
+            cache: SourceCache::open(config),
             timeout,
             held: Arc::default(),
         }
+    }
+
+    /// Follows redirects of requests, and of the server's own pictures from now on, only where `allows` agrees.
+    pub fn check_redirects(&mut self, allows: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        self.sources = self.sources.clone().checking_redirects(allows);
+    }
+
+    /// The labels of the source cache in the metrics: of its look-ups, and of its tiers.
+    pub fn cache_kinds(&self) -> (Option<CacheKind>, Vec<CacheKind>) {
+        self.cache.kinds()
+    }
+
+    /// The server's own picture at `url`, from the source cache where it is there.
+    ///
+    /// # Errors
+    /// The error of a request for such a source.
+    pub async fn own_picture(&self, url: &str) -> Result<SourceImage, Error> {
+        let headers = HeaderMap::new();
+        let request = FetchRequest {
+            url: url.to_owned(),
+            headers: headers.clone(),
+            max_bytes: 0,
+            deadline: None,
+        };
+        let download = self.expect(url, &headers, Use::Own);
+        match download.fetch(request).await {
+            Ok(Obtained {
+                fetched: Fetched::Image(image),
+                ..
+            }) => Ok(image),
+            // Nothing conditional was asked for.
+            Ok(_) => Err(FetchError::FormatUnknown.into()),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// Removes sources before their time, and forgets failures; how many sources that were.
+    pub(super) async fn purge(&self, purge: Purge) -> usize {
+        self.flights.close_all();
+        self.negative.clear();
+        self.cache.purge(purge).await
     }
 
     /// The sources themselves, for replies that are streamed.
@@ -53,37 +107,22 @@ impl Downloads {
 
     /// Says that the source `url` will be wanted with these headers. Downloads that end while the returned value lives
     /// are shared with it, so it is taken before waiting for a worker.
-    pub(super) fn expect(&self, url: &str, headers: &HeaderMap) -> Download {
+    pub(super) fn expect(&self, url: &str, headers: &HeaderMap, purpose: Use) -> Download {
         let is_condition = |name: &HeaderName| [IF_NONE_MATCH, IF_MODIFIED_SINCE].contains(name);
         let identity = key(url, headers, |name| !is_condition(name));
         let whole = key(url, headers, |_| true);
         Download {
             owner: self.clone(),
             identity,
+            purpose,
             seat: self.flights.join(whole),
         }
     }
 
-    /// One download of this request's own.
-    async fn download(
-        &self,
-        identity: CacheKey,
-        request: FetchRequest,
-    ) -> Result<Fetched, Failure> {
-        let fetch = FetchCount::begin(&request.url);
-        let result = self.sources.fetch(request).await;
-        fetch.ended(&result);
-        result.map_err(|error| {
-            let failure = Failure::from(error);
-            self.negative.remember(identity, &failure);
-            failure
-        })
-    }
-
     /// The outcome as others will be given it; `None` where so much is held for others already that they had better
     /// download again.
-    fn held(&self, limit: u64, result: &Result<Fetched, Failure>) -> Option<Outcome> {
-        let bytes = match result {
+    fn held(&self, limit: u64, result: &Result<Obtained, Failure>) -> Option<Outcome> {
+        let bytes = match result.as_ref().map(|obtained| &obtained.fetched) {
             Ok(Fetched::Image(image)) => image.bytes.len() as u64,
             _ => 0,
         };
@@ -96,23 +135,45 @@ impl Downloads {
     }
 }
 
+/// What a source is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// A request.
+    Request,
+    /// A request that must not use the cache.
+    Bypass,
+    /// The server itself: counted elsewhere.
+    Own,
+}
+
 /// A source that a request wants.
 #[derive(Debug)]
 pub(super) struct Download {
     owner: Downloads,
     /// The source, whatever the conditions.
     identity: CacheKey,
+    purpose: Use,
     seat: Seat<Outcome>,
 }
 
 impl Download {
-    /// The source: somebody else's download, or one of this request's own. `request` has the URL and the headers that
-    /// were announced.
-    pub(super) async fn fetch(&self, request: FetchRequest) -> Result<Fetched, Failure> {
-        if let Some(failure) = self.owner.negative.recall(&self.identity) {
+    /// The source: kept, somebody else's download, or one of this request's own. `request` has the URL and the headers
+    /// that were announced.
+    pub(super) async fn fetch(&self, request: FetchRequest) -> Result<Obtained, Failure> {
+        let uses_cache = self.purpose != Use::Bypass;
+        if uses_cache && let Some(failure) = self.owner.negative.recall(&self.identity) {
             return Err(failure);
         }
         let deadline = Instant::now() + self.owner.timeout;
+        let cache = &self.owner.cache;
+        let previous = if uses_cache {
+            cache.get(&self.identity).await
+        } else {
+            None
+        };
+        if let Some(obtained) = previous.as_ref().and_then(|kept| kept.fresh(&request)) {
+            return self.kept(obtained);
+        }
         let Ok(turn) = timeout_at(deadline, self.seat.turn()).await else {
             return Err(TIMED_OUT.into());
         };
@@ -122,11 +183,18 @@ impl Download {
                     monitoring::download_shared();
                     result
                 }
-                None => self.alone(request, deadline, true).await,
+                None => self.renew(request, previous, Some(deadline)).await,
             },
             Turn::Lead(lead) => {
+                // Whoever led before may have kept it since the look-up.
+                let kept = cache.peek(&self.identity).filter(|_| uses_cache);
+                if let Some(obtained) = kept.and_then(|kept| kept.fresh(&request)) {
+                    return self.kept(obtained);
+                }
                 let limit = request.max_bytes;
-                let result = self.alone(request, deadline, lead.was_handed_over()).await;
+                // Waiting for others has used up a part of the time.
+                let rest = lead.was_handed_over().then_some(deadline);
+                let result = self.renew(request, previous, rest).await;
                 // What is about this request alone leaves the work to the next.
                 let is_own = matches!(&result, Err(failure) if failure.is_own);
                 if !is_own && let Some(outcome) = self.owner.held(limit, &result) {
@@ -137,19 +205,72 @@ impl Download {
         }
     }
 
-    async fn alone(
-        &self,
-        request: FetchRequest,
-        deadline: Instant,
-        late: bool,
-    ) -> Result<Fetched, Failure> {
-        let download = self.owner.download(self.identity, request);
-        if !late {
-            return download.await;
+    fn kept(&self, obtained: Result<Obtained, Failure>) -> Result<Obtained, Failure> {
+        if self.purpose == Use::Request {
+            self.owner.cache.count(true);
         }
-        // Waiting for others has used up a part of the time.
-        let result = timeout_at(deadline, download).await;
-        result.unwrap_or_else(|_| Err(TIMED_OUT.into()))
+        obtained
+    }
+
+    /// A download, conditional where something is kept; what comes of it for the cache and for this request.
+    async fn renew(
+        &self,
+        mut request: FetchRequest,
+        previous: Option<kept::KeptSource>,
+        deadline: Option<Instant>,
+    ) -> Result<Obtained, Failure> {
+        let cache = &self.owner.cache;
+        if self.purpose == Use::Request {
+            cache.count(false);
+        }
+        let asked = request.clone();
+        if let Some(kept) = &previous {
+            kept.make_conditional(&mut request.headers);
+        }
+        let epoch = cache.epoch();
+        let result = match deadline {
+            None => self.download(request).await,
+            Some(deadline) => {
+                let result = timeout_at(deadline, self.download(request)).await;
+                result.unwrap_or_else(|_| Err(TIMED_OUT.into()))
+            }
+        };
+        if self.purpose == Use::Bypass {
+            return result.map(|fetched| Obtained {
+                fetched,
+                freshness: None,
+            });
+        }
+        match result {
+            Ok(fetched) => cache.keep(self.identity, &asked, fetched, previous, epoch),
+            Err(failure) => match previous.and_then(|kept| kept.instead_of(&failure, &asked)) {
+                Some(stale) => {
+                    tracing::warn!(
+                        error = failure.error.detail(),
+                        image_url = asked.url,
+                        "could not revalidate the source, using the stale one"
+                    );
+                    stale
+                }
+                None => {
+                    self.owner.negative.remember(self.identity, &failure);
+                    Err(failure)
+                }
+            },
+        }
+    }
+
+    /// One download of this request's own.
+    async fn download(&self, mut request: FetchRequest) -> Result<Fetched, Failure> {
+        // Here and not before: what follows the request on its way says nothing about the source.
+        trace::inject(&mut request.headers);
+        if self.purpose == Use::Own {
+            return Ok(self.owner.sources.fetch(request).await?);
+        }
+        let fetch = FetchCount::begin(&request.url);
+        let result = self.owner.sources.fetch(request).await;
+        fetch.ended(&result);
+        Ok(result?)
     }
 }
 
@@ -158,21 +279,18 @@ impl Download {
 struct Outcome {
     /// Size limit of the request that downloaded.
     limit: u64,
-    result: Result<Fetched, Failure>,
+    result: Result<Obtained, Failure>,
     _hold: Arc<Hold>,
 }
 
 impl Outcome {
     /// What the outcome is to a request with the size limit `limit`; `None` where that request has to try for itself.
-    fn judged(self, limit: u64) -> Option<Result<Fetched, Failure>> {
+    fn judged(self, limit: u64) -> Option<Result<Obtained, Failure>> {
         if limit == self.limit {
             return Some(self.result);
         }
         match self.result {
-            Ok(Fetched::Image(image)) if limit > 0 && image.bytes.len() as u64 > limit => {
-                let declared = image.bytes.len() as u64;
-                Some(Err(FetchError::DeclaredTooLarge { declared, limit }.into()))
-            }
+            Ok(obtained) => Some(within(limit, obtained)),
             Err(failure)
                 if matches!(
                     failure.error.kind(),
@@ -181,8 +299,19 @@ impl Outcome {
             {
                 None
             }
-            result => Some(result),
+            Err(failure) => Some(Err(failure)),
         }
+    }
+}
+
+/// A source, unless it has more bytes than a request may use; 0 is no limit.
+fn within(limit: u64, obtained: Obtained) -> Result<Obtained, Failure> {
+    match &obtained.fetched {
+        Fetched::Image(image) if limit > 0 && image.bytes.len() as u64 > limit => {
+            let declared = image.bytes.len() as u64;
+            Err(FetchError::DeclaredTooLarge { declared, limit }.into())
+        }
+        _ => Ok(obtained),
     }
 }
 

@@ -51,6 +51,8 @@ impl FetchCount {
             monitoring::ssrf_blocked();
         }
         if error.started() {
+            let elapsed = self.started.elapsed().as_secs_f64();
+            monitoring::span(Span::DownloadingSourceImage, elapsed);
             self.record(outcome(error));
         } else {
             self.counted = true;
@@ -172,7 +174,7 @@ fn outcome(error: &FetchError) -> FetchOutcome {
         | FetchError::Status { .. }
         | FetchError::Partial
         | FetchError::Undetectable(_)
-        | FetchError::NotGzip
+        | FetchError::NotCoded
         | FetchError::FormatUnknown => FetchOutcome::Invalid,
     }
 }

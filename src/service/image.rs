@@ -3,7 +3,7 @@
 //! Owns the order of work and what is counted on the way. It does not know HTTP beyond header maps, and not pixels.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -15,18 +15,20 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
-use super::downloads::{Downloads, Failure};
+use super::downloads::{Downloads, Failure, Obtained, Use};
 use super::fetch_count::FetchCount;
+use super::lookup::{Made, Wanted};
 use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
-use super::{Asked, Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
-use crate::cache::{CacheKey, KeyParts, Lookup, ResultCache};
+use super::{Asked, Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use crate::cache::{Freshness, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::live::Live;
-use crate::monitoring::{self, CacheKind, InProgress, Span};
+use crate::monitoring::trace;
+use crate::monitoring::{self, InProgress, Span};
 use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched};
@@ -46,10 +48,12 @@ pub struct Parts {
     pub assets: Assets,
     /// How the fallback image is answered.
     pub assets_config: AssetsConfig,
-    /// Keeps results and shares running jobs.
-    pub cache: ResultCache<Answer>,
-    /// Whether results are kept.
-    pub cache_is_on: bool,
+    /// Keeps results.
+    pub cache: Store<Arc<Finished>>,
+    /// Digest of everything besides the request that decides what a result looks like.
+    pub environment: String,
+    /// How long a revalidation may take that no client waits for.
+    pub timeout: Duration,
     /// Runs jobs.
     pub workers: ImageWorkers,
     /// What every job needs to know.
@@ -61,7 +65,9 @@ pub struct Parts {
 /// Serves images. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct ImageService {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
+    /// Results that are being made.
+    pub(super) flights: SingleFlight<Result<Answer, Error>>,
 }
 
 impl CancelHandle for Cancel {
@@ -102,11 +108,13 @@ impl ImageService {
     pub fn new(parts: Parts) -> Self {
         Self {
             parts: Arc::new(parts),
+            flights: SingleFlight::default(),
         }
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let parsed = self.parts.rules.get().parse(&request)?;
+        trace::describe(&parsed.source_url, || parsed.options.to_string());
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {
                 source_url: parsed.source_url.clone(),
@@ -117,10 +125,9 @@ impl ImageService {
             return self.stream(&request, parsed).await;
         }
         self.check_result_format(&parsed.options)?;
-        let conditions = validators::conditional_headers(&request.headers, &self.parts.delivery);
-        let (answer, cache_status) = self.shared(&request, &parsed, conditions).await?;
-        let cache_status =
-            Some(cache_status).filter(|s| self.parts.cache_is_on || *s == CacheStatus::Collapsed);
+        let (answer, status) = self.look_up(&request, &parsed).await?;
+        let is_told = self.parts.cache.is_on() || status.outcome == CacheOutcome::Collapsed;
+        let cache_status = Some(status).filter(|_| is_told);
         Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
     }
 
@@ -148,93 +155,35 @@ impl ImageService {
         ))
     }
 
-    /// The answer from the cache, from a job that is running already, or from a job of this request's own.
-    async fn shared(
-        &self,
-        request: &ImageRequest,
-        parsed: &ParsedRequest,
-        conditions: HeaderMap,
-    ) -> Result<(Answer, CacheStatus), Error> {
-        let options = parsed.options.cache_form();
-        let sources = self.parts.downloads.sources();
-        let cookie = sources.cookies(&parsed.source_url, &request.headers);
-        let forwarded = cookie
-            .as_ref()
-            .map_or("", |value| value.to_str().unwrap_or(""));
-        let key = |conditions: &HeaderMap| {
-            CacheKey::new(&KeyParts {
-                options: &options,
-                source_url: &parsed.source_url,
-                features: &format!("{:?}", request.features),
-                forwarded,
-                conditions: &if conditions.is_empty() {
-                    String::new()
-                } else {
-                    format!("{conditions:?}")
-                },
-                limits: "",
-            })
-        };
-        let unconditional = key(&HeaderMap::new());
-        if !conditions.is_empty()
-            && let Some(answer) = self.parts.cache.get(&unconditional)
-        {
-            self.count(true);
-            let answer = validators::unless_modified(answer, &conditions);
-            return Ok((answer, CacheStatus::Hit));
-        }
-        match self.parts.cache.get_or_lead(key(&conditions)).await {
-            Lookup::Hit(answer) => {
-                self.count(true);
-                Ok((answer, CacheStatus::Hit))
-            }
-            Lookup::Shared(answer) => Ok((answer?, CacheStatus::Collapsed)),
-            Lookup::Lead(guard) => {
-                let mut headers = conditions.clone();
-                headers.extend(cookie.map(|value| (COOKIE, value)));
-                match self.work(request, parsed, headers).await {
-                    Ok(answer) => {
-                        // An answer to a condition is nobody else's; what stands in for an error is not kept.
-                        if conditions.is_empty() && answer.is_kept() {
-                            guard.complete(answer.clone());
-                        } else {
-                            guard.complete_unkept(answer.clone());
-                        }
-                        Ok((answer, CacheStatus::Miss))
-                    }
-                    Err(error) => {
-                        guard.fail(error.clone());
-                        Err(error)
-                    }
-                }
-            }
-        }
-    }
-
-    fn count(&self, hit: bool) {
-        match (self.parts.cache_is_on, hit) {
-            (false, _) => {}
-            (true, true) => monitoring::cache_hit(CacheKind::Memory),
-            (true, false) => monitoring::cache_miss(CacheKind::Memory),
-        }
-    }
-
     /// Waits for a worker, fetches the source and processes it.
-    async fn work(
-        &self,
-        request: &ImageRequest,
-        parsed: &ParsedRequest,
-        headers: HeaderMap,
-    ) -> Result<Answer, Error> {
+    pub(super) async fn work(&self, wanted: &Wanted) -> Result<Made, Error> {
+        let Wanted {
+            request, parsed, ..
+        } = wanted;
+        let mut headers = match &wanted.previous {
+            Some(kept) => validators::revalidation(&kept.value.headers),
+            None => wanted.conditions.clone(),
+        };
+        headers.extend(wanted.cookie.clone().map(|value| (COOKIE, value)));
+        let purpose = if parsed.options.delivery.bypass_cache {
+            Use::Bypass
+        } else {
+            Use::Request
+        };
         // Before the queue, so that all who wait for a worker share one download.
-        let download = self.parts.downloads.expect(&parsed.source_url, &headers);
+        let download = self
+            .parts
+            .downloads
+            .expect(&parsed.source_url, &headers, purpose);
         let queued = Instant::now();
         let slot = self.parts.workers.acquire().await?;
         let waited = queued.elapsed().as_secs_f64();
         monitoring::span(Span::Queue, waited);
         monitoring::operation_waited(waited);
         // Only now: a request that the queue refuses counts in no other family.
-        self.count(false);
+        if wanted.is_request && !parsed.options.delivery.bypass_cache {
+            self.parts.cache.count(false);
+        }
         let _images = InProgress::images();
         let limits = &parsed.options.limits;
         let fetch = FetchRequest {
@@ -245,9 +194,17 @@ impl ImageService {
                 .unwrap_or(self.parts.settings.limits.max_src_file_size),
             deadline: request.deadline,
         };
-        let (source, fallback_for) = match download.fetch(fetch).await {
-            Ok(Fetched::Image(image)) => (image, None),
-            Ok(Fetched::NotModified(headers)) => return Ok(Answer::NotModified(headers)),
+        let (source, freshness, fallback_for) = match download.fetch(fetch).await {
+            Ok(Obtained { fetched, freshness }) => match fetched {
+                Fetched::Image(image) => (image, freshness, None),
+                Fetched::NotModified(headers) => {
+                    return Ok(not_modified(wanted, headers, freshness));
+                }
+            },
+            // What was kept is better than what stands in for everything.
+            Err(failure) if wanted.instead_of(&failure.error).is_some() => {
+                return Err(failure.error);
+            }
             Err(Failure {
                 error,
                 allows_fallback,
@@ -260,7 +217,8 @@ impl ImageService {
                         "could not load the image, using the fallback image"
                     );
                     monitoring::error(error.outcome().category);
-                    (image.clone(), Some(error))
+                    trace::exception(&error);
+                    (image.clone(), None, Some(error))
                 }
                 _ => return Err(error),
             },
@@ -290,13 +248,17 @@ impl ImageService {
             result: Some(processed.result_size),
             origin_bytes,
         };
-        Ok(Answer::Image(Arc::new(Finished {
-            body: processed.bytes,
-            format: processed.format,
-            headers,
-            sizes,
-            fallback_for,
-        })))
+        Ok(Made {
+            answer: Answer::Image(Arc::new(Finished {
+                body: processed.bytes,
+                format: processed.format,
+                headers,
+                sizes,
+                fallback_for,
+            })),
+            freshness,
+            confirmed: false,
+        })
     }
 
     /// Streams the source as it is, whatever its status.
@@ -307,9 +269,10 @@ impl ImageService {
     ) -> Result<ImageResponse, Error> {
         let fetch = FetchCount::begin(&parsed.source_url);
         let sources = self.parts.downloads.sources();
-        let mut headers = picked(&request.headers, RAW_REQUEST_HEADERS);
+        let mut headers = validators::picked(&request.headers, RAW_REQUEST_HEADERS);
         let cookie = sources.cookies(&parsed.source_url, &request.headers);
         headers.extend(cookie.map(|value| (COOKIE, value)));
+        trace::inject(&mut headers);
         let result = sources
             .stream(FetchRequest {
                 url: parsed.source_url.clone(),
@@ -334,8 +297,24 @@ impl ImageService {
     }
 }
 
+/// The client's copy is still good, or ours.
+fn not_modified(wanted: &Wanted, headers: HeaderMap, freshness: Option<Freshness>) -> Made {
+    match wanted.confirmed_by(&headers) {
+        Some(answer) => Made {
+            answer,
+            freshness,
+            confirmed: true,
+        },
+        None => Made {
+            answer: Answer::NotModified(headers),
+            freshness: None,
+            confirmed: false,
+        },
+    }
+}
+
 fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
-    picked(
+    validators::picked(
         source,
         if fallback {
             &[CACHE_CONTROL]
@@ -343,16 +322,6 @@ fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
             SOURCE_HEADERS
         },
     )
-}
-
-fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
-    let mut out = HeaderMap::new();
-    for name in names {
-        for value in headers.get_all(name) {
-            out.append(name, value.clone());
-        }
-    }
-    out
 }
 
 /// Headers of a source that decide headers of a processed image.

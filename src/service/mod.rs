@@ -5,7 +5,10 @@ pub mod assets;
 pub mod downloads;
 mod fetch_count;
 pub mod image;
+mod lookup;
+pub mod purge;
 pub mod rules;
+mod stored;
 pub mod validators;
 pub mod workers;
 
@@ -137,13 +140,53 @@ pub struct Sizes {
     pub origin_bytes: u64,
 }
 
-/// How the result cache took part in a response.
+/// How the result cache took part in a response. Rule: RFC 9211.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheStatus {
+pub struct CacheStatus {
+    /// What happened.
+    pub outcome: CacheOutcome,
+    /// Seconds of freshness that are left, below zero after its end; `None` where nothing is kept.
+    pub ttl: Option<i64>,
+    /// Seconds since the source's response, where it is not of now.
+    pub age: Option<u64>,
+}
+
+/// What a look-up has led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheOutcome {
     /// Answered from the cache.
     Hit,
+    /// Answered from the cache, stale; the source is being asked.
+    WhileRevalidate,
     /// Not in the cache; this request did the work.
-    Miss,
+    Miss {
+        /// Whether it is there now.
+        stored: bool,
+    },
+    /// In the cache, stale; the source has confirmed it.
+    Confirmed {
+        /// Whether it is there now.
+        stored: bool,
+    },
+    /// In the cache, stale; the source had another one.
+    Replaced {
+        /// Whether it is there now.
+        stored: bool,
+    },
+    /// Answered from the cache, stale, because the source could not be had.
+    IfError,
+    /// The request asked not to use the cache.
+    Bypass,
     /// Not in the cache; the answer came from a job that was already running.
     Collapsed,
+}
+
+impl From<CacheOutcome> for CacheStatus {
+    fn from(outcome: CacheOutcome) -> Self {
+        Self {
+            outcome,
+            ttl: None,
+            age: None,
+        }
+    }
 }

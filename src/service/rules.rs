@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::ImageRequest;
 use crate::config::UrlConfig;
 use crate::error::Error;
-use crate::options::{ParsedRequest, Parser, PresetError};
+use crate::options::{ClientFeatures, ParsedRequest, Parser, PresetError};
 use crate::url::path;
 use crate::url::signature::Verifier;
 
@@ -32,6 +32,14 @@ impl Rules {
     pub(super) fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
         let path = self.verifier.verify(path::split(&request.target)?)?;
         self.parser.parse(&path, &request.features, now_unix())
+    }
+
+    /// What a target asks for, whoever has signed it, whenever it expires and whatever the client's headers say.
+    pub(super) fn parse_unsigned(&self, target: &str) -> Result<ParsedRequest, Error> {
+        let path = path::split(target)?.path;
+        // At the beginning of time no URL has expired.
+        self.parser
+            .parse(&path, &ClientFeatures::default(), i64::MIN)
     }
 
     /// Whether a source URL, such as one that a redirect leads to, is among the allowed sources.

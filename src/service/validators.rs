@@ -7,8 +7,11 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderMap;
-use http::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{
+    AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, VARY,
+};
+use http::{HeaderMap, HeaderName};
 
 use super::answer::Answer;
 use crate::config::DeliveryConfig;
@@ -60,22 +63,62 @@ pub fn last_modified(source: &HeaderMap, config: &DeliveryConfig) -> Option<Head
     }
 }
 
+/// The headers that ask a source whether what it has sent with `kept` is still good.
+pub(super) fn revalidation(kept: &HeaderMap) -> HeaderMap {
+    let mut conditions = HeaderMap::new();
+    for (condition, validator) in [(IF_NONE_MATCH, ETAG), (IF_MODIFIED_SINCE, LAST_MODIFIED)] {
+        if let Some(value) = kept.get(validator) {
+            conditions.insert(condition, value.clone());
+        }
+    }
+    conditions
+}
+
+/// The headers of a response after another one has confirmed it: the later ones win. Rule: RFC 9111 section 3.2.
+pub(super) fn confirmed(kept: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
+    let mut headers = kept.clone();
+    for name in [CACHE_CONTROL, EXPIRES, ETAG, LAST_MODIFIED, DATE, AGE, VARY] {
+        let mut values = not_modified.get_all(&name).iter();
+        if let Some(first) = values.next() {
+            headers.insert(&name, first.clone());
+            for value in values {
+                headers.append(&name, value.clone());
+            }
+        }
+    }
+    headers
+}
+
 /// Turns a kept answer into "not modified" where the client's conditions, as a source would see them, hold.
 pub(super) fn unless_modified(answer: Answer, conditions: &HeaderMap) -> Answer {
-    let headers = answer.source_headers();
-    let matches = match (conditions.get(IF_NONE_MATCH), headers.get(ETAG)) {
+    if is_unmodified(answer.source_headers(), conditions) {
+        Answer::NotModified(answer.source_headers().clone())
+    } else {
+        answer
+    }
+}
+
+/// Whether conditions hold for what came with these headers. A tag decides alone.
+pub(super) fn is_unmodified(headers: &HeaderMap, conditions: &HeaderMap) -> bool {
+    match (conditions.get(IF_NONE_MATCH), headers.get(ETAG)) {
         (Some(wanted), Some(tag)) => matches_tag(wanted, tag),
         (Some(_), None) => false,
         (None, _) => is_not_newer(
             headers.get(LAST_MODIFIED),
             conditions.get(IF_MODIFIED_SINCE),
         ),
-    };
-    if matches {
-        Answer::NotModified(headers.clone())
-    } else {
-        answer
     }
+}
+
+/// Those of `headers` that have one of the names.
+pub(super) fn picked(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    for name in names {
+        for value in headers.get_all(name) {
+            out.append(name, value.clone());
+        }
+    }
+    out
 }
 
 /// Weak comparison with a list of tags or `*`. Rule: RFC 9110 section 13.1.2.
@@ -131,7 +174,7 @@ mod tests {
         }
     }
 
-    fn headers(rows: &[(http::HeaderName, &'static str)]) -> HeaderMap {
+    fn headers(rows: &[(HeaderName, &'static str)]) -> HeaderMap {
         rows.iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect()

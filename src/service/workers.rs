@@ -16,6 +16,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::WorkersConfig;
+use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress};
 use crate::vips::lower_thread_priority;
 use crate::{Error, Kind};
@@ -198,6 +199,7 @@ impl<J, R, C: CancelHandle> Slot<J, R, C> {
             answer: sender,
             slot: self,
             handed_over: Instant::now(),
+            trace: trace::current(),
         };
         shared.tasks.send(task).map_err(|_| WorkerError::Stopped)?;
         let answer = receiver.await;
@@ -221,6 +223,8 @@ struct Task<J, R, C> {
     answer: oneshot::Sender<Result<R, WorkerError>>,
     slot: Slot<J, R, C>,
     handed_over: Instant,
+    /// Of the request, so that what the job leaves is found in it.
+    trace: Option<Trace>,
 }
 
 /// One request's place among those that hold or wait.
@@ -270,6 +274,7 @@ fn work<J, R, C: CancelHandle>(
             answer,
             slot,
             handed_over,
+            trace,
         }) = next
         else {
             return;
@@ -280,7 +285,8 @@ fn work<J, R, C: CancelHandle>(
             Err(WorkerError::Cancelled)
         } else {
             // Nothing of the job survives a panic: it is moved in, and its answer is lost.
-            catch_unwind(AssertUnwindSafe(|| runner(job, &cancel)))
+            let run = || trace::sync_scope(trace, || runner(job, &cancel));
+            catch_unwind(AssertUnwindSafe(run))
                 .map_err(|panic| WorkerError::Panicked(text(&*panic)))
         };
         monitoring::operation_executed(started.elapsed().as_secs_f64());

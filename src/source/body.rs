@@ -1,51 +1,51 @@
-//! Reading a source's body into memory: size limit, gzip, completeness, format. Rule: `spec/sources.md` section 1.5.
+//! Reading a source's body into memory: size limit, content coding, completeness, format.
+//! Rule: `spec/sources.md` section 1.5.
 //!
-//! Owns the order in which those rules are applied; it knows nothing of connections and deadlines.
+//! Owns the order in which those rules are applied; it knows nothing of connections and deadlines. Content codings are
+//! undone on threads that may block: a few kilobytes of a bomb are megabytes of work.
 
 use std::io::{self, Write};
+use std::mem;
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
 use futures_util::{Stream, StreamExt};
+use tokio::task::spawn_blocking;
 
 use super::FetchError;
+use super::coding::{Bounded, Coding, Decoder};
 use crate::format::ImageFormat;
 use crate::format::sniff::{WINDOW, sniff};
-
-/// Bytes of a body as they arrive, and what they are so far.
-pub(super) struct Buffer {
-    content: Content,
-    limit: u64,
-    extension: Option<String>,
-    content_type: Option<String>,
-    format: Option<ImageFormat>,
-    /// Bytes that came over the wire, before gzip is undone.
-    raw: u64,
-}
-
-impl std::fmt::Debug for Buffer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Buffer")
-            .field("bytes", &self.bytes().len())
-            .field("limit", &self.limit)
-            .field("format", &self.format)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What is known about a body before its first byte.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expected {
-    /// Whether the body is gzip that has to be undone.
-    pub(super) gzip: bool,
+    /// The content coding that has to be undone.
+    pub(super) coding: Option<Coding>,
     /// Declared length on the wire.
     pub(super) length: Option<u64>,
-    /// Largest number of bytes, gzip undone; 0 is no limit.
+    /// Largest number of bytes, content coding undone; 0 is no limit.
     pub(super) limit: u64,
-    /// Extension of the final URL path.
+    /// Extension of the object's name.
     pub(super) extension: Option<String>,
     /// Declared type.
     pub(super) content_type: Option<String>,
+}
+
+/// A body as it arrives.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    content: Content,
+    detected: bool,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Bytes that cost nothing to take.
+    Plain(Body),
+    /// Bytes that have to be decoded.
+    Coded(Body),
+    /// A thread is decoding; it stays so if nobody waits for the thread any more.
+    Away,
 }
 
 impl Buffer {
@@ -55,43 +55,15 @@ impl Buffer {
     ///
     /// The declared length is above the limit.
     pub(super) fn new(expected: Expected) -> Result<Self, FetchError> {
-        let Expected {
-            gzip,
-            length,
-            limit,
-            ..
-        } = expected;
-        if let Some(declared) = length
-            && !gzip
-            && limit > 0
-            && declared > limit
-        {
-            return Err(FetchError::DeclaredTooLarge { declared, limit });
-        }
-        let reserved = length.unwrap_or(0).min(LARGEST_RESERVATION);
-        let bytes = Bounded {
-            bytes: Vec::with_capacity(usize::try_from(reserved).unwrap_or(0)),
-            limit: match limit {
-                0 if gzip => GZIP_CEILING,
-                0 => u64::MAX,
-                limit => limit,
-            },
-            exceeded: false,
-        };
+        let coded = expected.coding.is_some();
+        let body = Body::new(expected)?;
         Ok(Self {
-            content: if gzip {
-                Content::Gzip {
-                    start: Vec::new(),
-                    decoder: Box::new(MultiGzDecoder::new(bytes)),
-                }
+            content: if coded {
+                Content::Coded(body)
             } else {
-                Content::Plain(bytes)
+                Content::Plain(body)
             },
-            limit,
-            extension: expected.extension,
-            content_type: expected.content_type,
-            format: None,
-            raw: 0,
+            detected: false,
         })
     }
 
@@ -102,47 +74,117 @@ impl Buffer {
     {
         while let Some(chunk) = body.next().await {
             match chunk {
-                Ok(chunk) => self.push(&chunk)?,
-                Err(_) => return Err(self.cut()),
+                Ok(chunk) => self.on(move |body| body.push(&chunk)).await?,
+                Err(_) => return self.on(|body| Err(body.cut())).await,
             }
         }
-        self.end()
+        self.on(Body::end).await
     }
 
     /// Whether so much has come that the format is known. Asked when nothing more will be read.
     pub(super) fn is_detected(&mut self) -> bool {
-        self.drain();
-        self.bytes().len() >= DETECTION && self.sniffed().is_some()
+        match &mut self.content {
+            Content::Plain(body) | Content::Coded(body) => body.is_detected(),
+            Content::Away => self.detected,
+        }
     }
 
     /// The body and its format, after [`Buffer::fill`] has succeeded.
     pub(super) fn finish(self) -> Result<(Bytes, ImageFormat), FetchError> {
-        let format = self.sniffed().ok_or(FetchError::FormatUnknown)?;
-        let bytes = match self.content {
-            Content::Plain(bounded) => bounded.bytes,
-            Content::Gzip { decoder, .. } => {
-                decoder
-                    .finish()
-                    .map_err(|_| FetchError::Incomplete { received: 0 })?
-                    .bytes
-            }
+        match self.content {
+            Content::Plain(body) | Content::Coded(body) => body.finish(),
+            Content::Away => Err(FetchError::Incomplete { received: 0 }),
+        }
+    }
+
+    /// Does a step, away from the async threads where that can take long.
+    async fn on(
+        &mut self,
+        step: impl FnOnce(&mut Body) -> Result<(), FetchError> + Send + 'static,
+    ) -> Result<(), FetchError> {
+        if let Content::Plain(body) = &mut self.content {
+            return step(body);
+        }
+        let Content::Coded(mut body) = mem::replace(&mut self.content, Content::Away) else {
+            return Err(FetchError::Incomplete { received: 0 });
         };
-        Ok((bytes.into(), format))
+        let (body, done) = spawn_blocking(move || {
+            let done = step(&mut body);
+            (body, done)
+        })
+        .await
+        .map_err(|_| FetchError::Incomplete { received: 0 })?;
+        self.detected = self.detected || body.is_known();
+        self.content = Content::Coded(body);
+        done
+    }
+}
+
+/// Decoded bytes, and what they are so far.
+struct Body {
+    stored: Stored,
+    extension: Option<String>,
+    content_type: Option<String>,
+    format: Option<ImageFormat>,
+}
+
+enum Stored {
+    Plain(Bounded),
+    Coded(Decoder),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body")
+            .field("bytes", &self.bytes().len())
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    fn new(expected: Expected) -> Result<Self, FetchError> {
+        let Expected {
+            coding,
+            length,
+            limit,
+            ..
+        } = expected;
+        if let Some(declared) = length
+            && coding.is_none()
+            && limit > 0
+            && declared > limit
+        {
+            return Err(FetchError::DeclaredTooLarge { declared, limit });
+        }
+        let reserved = length.unwrap_or(0).min(LARGEST_RESERVATION);
+        let bytes = Bounded::new(
+            usize::try_from(reserved).unwrap_or(0),
+            match (limit, coding) {
+                (0, None) => u64::MAX,
+                (0, Some(_)) => DECODED_CEILING,
+                (limit, _) => limit,
+            },
+        );
+        Ok(Self {
+            stored: match coding {
+                Some(coding) => Stored::Coded(Decoder::new(coding, bytes)),
+                None => Stored::Plain(bytes),
+            },
+            extension: expected.extension,
+            content_type: expected.content_type,
+            format: None,
+        })
     }
 
     fn push(&mut self, chunk: &[u8]) -> Result<(), FetchError> {
-        self.raw += chunk.len() as u64;
-        let written = match &mut self.content {
-            Content::Plain(bytes) => bytes.write_all(chunk),
-            Content::Gzip { start, decoder } => {
-                if start.len() < GZIP_MAGIC.len() {
-                    let missing = GZIP_MAGIC.len() - start.len();
-                    start.extend(chunk.iter().take(missing));
-                    if !GZIP_MAGIC.starts_with(start) {
-                        return Err(FetchError::NotGzip);
-                    }
+        let written = match &mut self.stored {
+            Stored::Plain(bytes) => bytes.write_all(chunk),
+            Stored::Coded(decoder) => {
+                if !decoder.accepts(chunk) {
+                    return Err(FetchError::NotCoded);
                 }
-                decoder.write_all(chunk)
+                decoder.write(chunk)
             }
         };
         if written.is_err() {
@@ -158,11 +200,11 @@ impl Buffer {
     }
 
     fn end(&mut self) -> Result<(), FetchError> {
-        if let Content::Gzip { start, decoder } = &mut self.content {
-            if start.len() < GZIP_MAGIC.len() {
-                return Err(FetchError::NotGzip);
+        if let Stored::Coded(decoder) = &mut self.stored {
+            if !decoder.has_begun() {
+                return Err(FetchError::NotCoded);
             }
-            if let Err(error) = decoder.try_finish() {
+            if let Err(error) = decoder.finish() {
                 return Err(if error.kind() == io::ErrorKind::UnexpectedEof {
                     self.cut()
                 } else {
@@ -173,20 +215,29 @@ impl Buffer {
         Ok(())
     }
 
-    /// The limit is exceeded or the gzip data is wrong.
+    fn finish(self) -> Result<(Bytes, ImageFormat), FetchError> {
+        let format = self.sniffed().ok_or(FetchError::FormatUnknown)?;
+        let bounded = match self.stored {
+            Stored::Plain(bounded) => bounded,
+            Stored::Coded(decoder) => decoder
+                .into_decoded()
+                .map_err(|_| FetchError::Incomplete { received: 0 })?,
+        };
+        Ok((bounded.into_bytes(), format))
+    }
+
+    /// The limit is exceeded or the coded data is wrong.
     fn failed(&mut self) -> FetchError {
         self.drain();
-        let early = self.bytes().len() < DETECTION;
-        if self.bounded().exceeded {
-            let limit = self.bounded().limit;
+        if let Some(limit) = self.bounded().exceeded() {
             return if limit < DETECTION as u64 {
                 FetchError::Undetectable("the size limit is below what detection needs")
             } else {
                 FetchError::TooLarge { limit }
             };
         }
-        if early {
-            FetchError::Undetectable("corrupt gzip data")
+        if self.bytes().len() < DETECTION {
+            FetchError::Undetectable("corrupt content coding")
         } else {
             self.cut()
         }
@@ -203,12 +254,21 @@ impl Buffer {
         }
     }
 
-    /// Takes what the gzip decoder has decoded but not written yet; it holds up to 32 KiB back between writes.
+    /// Takes what the decoder has decoded but not written yet; it holds up to 32 KiB back between writes.
     fn drain(&mut self) {
-        if let Content::Gzip { decoder, .. } = &mut self.content {
+        if let Stored::Coded(decoder) = &mut self.stored {
             // The stream has no end, which is why this is called, so there is always an error.
-            let _ = decoder.try_finish();
+            let _ = decoder.finish();
         }
+    }
+
+    fn is_detected(&mut self) -> bool {
+        self.drain();
+        self.is_known()
+    }
+
+    fn is_known(&self) -> bool {
+        self.bytes().len() >= DETECTION && self.sniffed().is_some()
     }
 
     fn sniffed(&self) -> Option<ImageFormat> {
@@ -222,55 +282,23 @@ impl Buffer {
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.bounded().bytes
+        self.bounded().as_slice()
     }
 
     fn bounded(&self) -> &Bounded {
-        match &self.content {
-            Content::Plain(bytes) => bytes,
-            Content::Gzip { decoder, .. } => decoder.get_ref(),
+        match &self.stored {
+            Stored::Plain(bounded) => bounded,
+            Stored::Coded(decoder) => decoder.decoded(),
         }
-    }
-}
-
-enum Content {
-    Plain(Bounded),
-    Gzip {
-        start: Vec<u8>,
-        decoder: Box<MultiGzDecoder<Bounded>>,
-    },
-}
-
-/// A vector that refuses to grow beyond a limit.
-#[derive(Debug)]
-struct Bounded {
-    bytes: Vec<u8>,
-    limit: u64,
-    exceeded: bool,
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.bytes.len() + bytes.len()) as u64 > self.limit {
-            self.exceeded = true;
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
 /// Bytes that format detection asks for at a time.
 const DETECTION: usize = 4096;
-const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B, 0x08];
 /// A declared length reserves no more than this before bytes have come.
 const LARGEST_RESERVATION: u64 = 8 << 20;
-/// Bound of decoded gzip where the operator sets none: a bomb of a few megabytes must not fill the memory.
-const GZIP_CEILING: u64 = 512 << 20;
+/// Bound of decoded bytes where the operator sets none: a bomb of a few megabytes must not fill the memory.
+const DECODED_CEILING: u64 = 512 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -307,10 +335,17 @@ mod tests {
 
     fn expected(limit: u64, length: Option<u64>, gzip: bool) -> Expected {
         Expected {
-            gzip,
+            coding: gzip.then_some(Coding::Gzip),
             length,
             limit,
             ..Expected::default()
+        }
+    }
+
+    fn held(buffer: &Buffer) -> usize {
+        match &buffer.content {
+            Content::Plain(body) | Content::Coded(body) => body.bytes().len(),
+            Content::Away => panic!("a thread has it"),
         }
     }
 
@@ -358,7 +393,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, FetchError::TooLarge { .. }));
-        assert!(buffer.bytes().len() <= 1 << 20);
+        assert!(held(&buffer) <= 1 << 20);
     }
 
     #[tokio::test]
@@ -381,9 +416,9 @@ mod tests {
         let trailing = [whole.clone(), b"rest".to_vec()].concat();
         type Check = fn(&FetchError) -> bool;
         let cases: [(&str, &[u8], Check); 8] = [
-            ("empty", b"", |e| matches!(e, FetchError::NotGzip)),
-            ("one byte", b"\x1f", |e| matches!(e, FetchError::NotGzip)),
-            ("plain", &noise, |e| matches!(e, FetchError::NotGzip)),
+            ("empty", b"", |e| matches!(e, FetchError::NotCoded)),
+            ("one byte", b"\x1f", |e| matches!(e, FetchError::NotCoded)),
+            ("plain", &noise, |e| matches!(e, FetchError::NotCoded)),
             ("cut", &whole[..whole.len() - 100], |e| {
                 matches!(e, FetchError::Incomplete { .. })
             }),
@@ -415,6 +450,75 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn deflate_with_and_without_its_wrapper() {
+        use flate2::write::{DeflateEncoder, ZlibEncoder};
+        let noise: Vec<u8> = png(8)
+            .into_iter()
+            .chain(
+                (0..40_000_u32)
+                    .map(|n| (n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 24) as u8),
+            )
+            .collect();
+        let any = || Expected {
+            coding: Some(Coding::Deflate),
+            ..Expected::default()
+        };
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        zlib.write_all(&noise).unwrap();
+        let zlib = zlib.finish().unwrap();
+        let mut bare = DeflateEncoder::new(Vec::new(), Compression::default());
+        bare.write_all(&noise).unwrap();
+        let bare = bare.finish().unwrap();
+        for (name, body) in [("zlib", &zlib), ("bare", &bare)] {
+            assert_eq!(
+                read(any(), body, false).await.unwrap(),
+                noise.len(),
+                "{name}"
+            );
+            let cut = read(any(), &body[..body.len() / 2], false).await;
+            assert!(
+                matches!(cut, Err(FetchError::Incomplete { .. })),
+                "{name}: {cut:?}"
+            );
+        }
+        let mut wrong = zlib.clone();
+        *wrong.last_mut().unwrap() ^= 1;
+        let outcome = read(any(), &wrong, false).await;
+        assert!(
+            matches!(outcome, Err(FetchError::Incomplete { .. })),
+            "{outcome:?}"
+        );
+        for body in [b"".as_slice(), b"x"] {
+            assert!(read(any(), body, false).await.is_err());
+        }
+        let small = Expected {
+            limit: 10_000,
+            ..any()
+        };
+        assert!(matches!(
+            read(small, &zlib, false).await,
+            Err(FetchError::TooLarge { limit: 10_000 })
+        ));
+    }
+
+    #[tokio::test]
+    async fn decoding_leaves_the_async_thread_alone() {
+        // On a runtime with one thread, a bomb of 64 MiB would keep every timer waiting.
+        let bomb = Bytes::from(gzip(&png(64 << 20)));
+        let decoding = tokio::spawn(async move {
+            let mut buffer = Buffer::new(expected(0, None, true)).unwrap();
+            buffer.fill(stream::iter([Ok(bomb)])).await
+        });
+        let mut ticks = 0;
+        while !decoding.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            ticks += 1;
+        }
+        assert!(decoding.await.unwrap().is_ok());
+        assert!(ticks > 5, "the timer was served {ticks} times");
+    }
+
+    #[tokio::test]
     async fn breaks_and_unknown_formats() {
         let any = || expected(0, None, false);
         assert!(matches!(
@@ -437,6 +541,6 @@ mod tests {
             buffer.fill(endless).await,
             Err(FetchError::FormatUnknown)
         ));
-        assert_eq!(buffer.bytes().len(), WINDOW);
+        assert_eq!(held(&buffer), WINDOW);
     }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt};
 use http::header::{CONNECTION, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Extensions, HeaderValue, Request, Response};
@@ -17,11 +18,12 @@ use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::{Connector, Used};
-use super::dial::Dial;
+use super::dial::{BoxError, Dial, system_names};
 use super::guard::Blocked;
-use super::opened::Opened;
+use super::opened::{BodyStream, Opened};
 use super::proxy::Proxies;
 use super::{FetchError, SourceConfigError, tls};
+use crate::cloud::{Connection, DeclaredLength};
 use crate::config::SourceConfig;
 
 /// A pool of connections and what every request over them says.
@@ -66,6 +68,16 @@ impl HttpClient {
         })
     }
 
+    /// For hosts that the operator has configured: every address will do. Proxies are the environment's.
+    ///
+    /// # Errors
+    ///
+    /// As [`HttpClient::new`].
+    pub(super) fn unguarded(config: &SourceConfig) -> Result<Self, SourceConfigError> {
+        let dial = Dial::new(None, system_names());
+        Self::new(config, dial, Proxies::from_environment())
+    }
+
     /// Sends a request; the answer is the response's head, whatever its status.
     ///
     /// A connection that the other side has closed while it lay idle is replaced silently. Dropping the future closes
@@ -97,6 +109,24 @@ impl HttpClient {
             }
             stale += 1;
         }
+    }
+}
+
+impl Connection for HttpClient {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'_, Result<Response<BodyStream>, BoxError>> {
+        Box::pin(async move {
+            let opened = Self::send(self, request).await?;
+            let mut response = Response::new(opened.body);
+            *response.status_mut() = opened.status;
+            *response.headers_mut() = opened.headers;
+            if let Some(length) = opened.length {
+                response.extensions_mut().insert(DeclaredLength(length));
+            }
+            Ok(response)
+        })
     }
 }
 

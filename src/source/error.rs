@@ -113,9 +113,9 @@ pub enum FetchError {
     /// The bytes that would decide the format could not be read.
     #[error("source format cannot be detected: {0}")]
     Undetectable(&'static str),
-    /// The body is not what `Content-Encoding: gzip` promises.
-    #[error("source is not gzip although it says so")]
-    NotGzip,
+    /// The body is not what its `Content-Encoding` promises.
+    #[error("source is not in the content coding that it names")]
+    NotCoded,
     /// The bytes are no known image format.
     #[error("source format is unknown")]
     FormatUnknown,
@@ -215,7 +215,7 @@ impl FetchError {
             Self::DeclaredTooLarge { .. } | Self::TooLarge { .. } => Kind::SourceTooLarge,
             Self::Incomplete { .. } => Kind::SourceIncomplete,
             Self::Undetectable(_) => Kind::SourceFormatUndetectable,
-            Self::NotGzip | Self::FormatUnknown => Kind::SourceFormatUnknown,
+            Self::NotCoded | Self::FormatUnknown => Kind::SourceFormatUnknown,
             Self::Object(_) => Kind::SourceClientError(404),
         }
     }
@@ -265,7 +265,7 @@ mod tests {
                 422,
                 "Source response is incomplete",
             ),
-            (FetchError::NotGzip, 422, "Invalid source image"),
+            (FetchError::NotCoded, 422, "Invalid source image"),
             (
                 FetchError::Undetectable("x"),
                 422,

@@ -1,12 +1,11 @@
 //! Files below a root directory: `local:///path`. Rule: `spec/sources.md` sections 1.2 and 4.
 //!
-//! Owns names, validators and ranges of local files. Symbolic links are followed, also out of the root, as imgproxy
-//! does; whoever can write below the root decides what is served. Nothing here blocks an async thread.
+//! Owns names, validators and ranges of local files. Which links are followed is `beneath`'s. Nothing here blocks an async
+//! thread.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,20 +22,23 @@ use sha2::{Digest, Sha256};
 use super::conditional::{Part, is_unmodified, part};
 use super::content_type::content_type;
 use super::opened::{BodyStream, Opened, extension_of};
-use super::{FetchError, SourceConfigError};
+use super::{FetchError, SourceConfigError, beneath};
+use crate::config::SourceConfig;
+use crate::config::source::FollowSymlinks;
 
 /// The files below one root.
 #[derive(Clone, Debug)]
 pub(super) struct LocalSource {
     root: Arc<Path>,
     separator: String,
+    follow: FollowSymlinks,
 }
 
 impl LocalSource {
     /// # Errors
     ///
     /// The root is no directory.
-    pub(super) fn new(root: &Path, separator: &str) -> Result<Self, SourceConfigError> {
+    pub(super) fn new(root: &Path, config: &SourceConfig) -> Result<Self, SourceConfigError> {
         let failed = |source| SourceConfigError::LocalRoot {
             path: root.to_owned(),
             source,
@@ -46,7 +48,8 @@ impl LocalSource {
         }
         Ok(Self {
             root: root.into(),
-            separator: separator.to_owned(),
+            separator: config.query_separator.clone(),
+            follow: config.follow_symlinks,
         })
     }
 
@@ -74,7 +77,9 @@ impl LocalSource {
             return Err(FetchError::Object(io::ErrorKind::NotFound.into()));
         }
         Ok(Entry {
-            path: self.root.join(clean(key)),
+            root: Arc::clone(&self.root),
+            path: clean(key),
+            follow: self.follow,
             name: format!("/{key}"),
         })
     }
@@ -83,7 +88,10 @@ impl LocalSource {
 /// A file by name.
 #[derive(Debug)]
 struct Entry {
-    path: PathBuf,
+    root: Arc<Path>,
+    /// Relative to the root.
+    path: String,
+    follow: FollowSymlinks,
     /// The key with a leading slash, as the tag of the file is made from.
     name: String,
 }
@@ -143,17 +151,28 @@ impl Entry {
     }
 
     fn find(&self) -> Result<Found, FetchError> {
-        // Opening a FIFO would wait for its other end without the flag.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(&self.path)
-            .map_err(FetchError::Object)?;
+        let file =
+            beneath::open(&self.root, &self.path, self.follow).map_err(FetchError::Object)?;
         let metadata = file.metadata().map_err(FetchError::Object)?;
-        if !metadata.is_file() {
+        if !metadata.is_file() || is_made_up(&file) {
             return Err(FetchError::Object(io::ErrorKind::NotFound.into()));
         }
         Ok(Found::new(file, &metadata, &self.name))
+    }
+}
+
+/// Whether a file is the kernel's: what stands in `/proc` and `/sys` is no picture and differs at each reading.
+fn is_made_up(file: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
+        rustix::fs::fstatfs(file)
+            .is_ok_and(|found| [rustix::fs::PROC_SUPER_MAGIC, SYSFS_MAGIC].contains(&found.f_type))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        false
     }
 }
 

@@ -3,8 +3,10 @@
 //! Owns everything between a source URL that the service has accepted and bytes of a known format. It applies no
 //! allow-list, knows nothing of options, and records no metrics: [`FetchError::started`] says what to count.
 
+mod beneath;
 mod body;
 mod client;
+mod coding;
 mod conditional;
 mod connect;
 mod content_type;
@@ -37,10 +39,13 @@ pub use self::error::{FetchError, SourceConfigError, Step};
 pub use self::opened::{BodyStream, Opened};
 
 use self::body::{Buffer, Expected};
+use self::client::HttpClient;
+use self::coding::Coding;
 use self::dial::{Names, system_names};
 use self::http::{HttpSource, RedirectCheck};
 use self::local::LocalSource;
 use self::proxy::Proxies;
+use crate::cloud::Connection;
 use crate::config::SourceConfig;
 use crate::config::cookies::CookieConfig;
 use crate::format::ImageFormat;
@@ -114,7 +119,7 @@ impl Sources {
         let local = config
             .local_root
             .as_deref()
-            .map(|root| LocalSource::new(root, &config.query_separator))
+            .map(|root| LocalSource::new(root, config))
             .transpose()?;
         Ok(Self {
             http: HttpSource::new(config, network)?,
@@ -256,9 +261,9 @@ async fn read(opened: Opened, limit: u64, deadline: Deadline) -> Result<Fetched,
     }
     let mut headers = opened.headers;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let gzip = text(CONTENT_ENCODING) == Some("gzip");
+    let coding = text(CONTENT_ENCODING).and_then(Coding::by_name);
     let mut buffer = Buffer::new(Expected {
-        gzip,
+        coding,
         length: opened.length,
         limit,
         extension: opened.extension,
@@ -268,7 +273,7 @@ async fn read(opened: Opened, limit: u64, deadline: Deadline) -> Result<Fetched,
         Ok(filled) => filled?,
         Err(_) => return Err(deadline.passed(true, buffer.is_detected())),
     }
-    if gzip {
+    if coding.is_some() {
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
@@ -294,6 +299,18 @@ fn until(body: BodyStream, deadline: Instant) -> BodyStream {
         }
     })
     .boxed()
+}
+
+/// A client for the services of clouds: no guard of addresses, no redirects, certificates always checked.
+///
+/// # Errors
+///
+/// TLS cannot be set up.
+pub fn cloud_client() -> Result<impl Connection, SourceConfigError> {
+    HttpClient::unguarded(&SourceConfig {
+        user_agent: concat!("imgforge/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..SourceConfig::default()
+    })
 }
 
 /// Schemes that exist but have to be turned on, with the variable that does so.

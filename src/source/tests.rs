@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use self::origin::{Origin, Step};
 use super::*;
-use crate::config::source::IpNetwork;
+use crate::config::source::{FollowSymlinks, IpNetwork};
 use crate::{Error, Kind};
 
 fn config() -> SourceConfig {
@@ -38,6 +38,7 @@ fn config() -> SourceConfig {
         allowed_ports: Vec::new(),
         check_redirects: true,
         local_root: None,
+        follow_symlinks: FollowSymlinks::All,
         query_separator: "?".to_owned(),
         cookies: CookieConfig::default(),
     }

@@ -109,7 +109,7 @@ async fn nobody_is_asked_and_time_is_bounded() {
         ),
         entities,
     ];
-    let server = Server::start(&[("IMGPROXY_TIMEOUT", "20")]).await;
+    let server = Server::start(&[("IMGPROXY_TIMEOUT", "10")]).await;
     for source in sources {
         let start = source.get(..200).unwrap_or(&source).to_owned();
         origin.on("/a.svg", Script::file(source, "image/svg+xml"));
@@ -117,12 +117,12 @@ async fn nobody_is_asked_and_time_is_bounded() {
             let started = Instant::now();
             let reply = server.image(options, &origin.url("/a.svg")).await;
             assert!(
-                matches!(reply.status, 200 | 422),
+                matches!(reply.status, 200 | 422 | 503),
                 "{} for {options} {start}",
                 reply.status
             );
             assert!(
-                started.elapsed() < Duration::from_secs(15),
+                started.elapsed() < Duration::from_secs(20),
                 "{options} {start}"
             );
         }

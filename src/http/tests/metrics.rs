@@ -39,6 +39,7 @@ fn start() -> MetricsServer {
     let facts = Facts {
         formats: vec![ImageFormat::Jpeg, ImageFormat::Png],
         caches: vec![CacheKind::Memory],
+        cache_tiers: vec![CacheKind::Memory],
         schemes: Vec::new(),
         report_services: Vec::new(),
         workers: 4,

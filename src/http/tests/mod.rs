@@ -30,7 +30,7 @@ use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::live::Live;
 use crate::reporting::Reporters;
-use crate::service::{Body, CacheStatus, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 
 /// Answers by the second segment of the target.
 #[derive(Default)]
@@ -82,9 +82,9 @@ async fn script(request: ImageRequest) -> Result<ImageResponse, Error> {
         "hang" => std::future::pending().await,
         "panic" => panic!("scripted"),
         "big" => answer.body = Body::Bytes(vec![b'x'; 32 << 20].into()),
-        "hit" => answer.cache_status = Some(CacheStatus::Hit),
-        "miss" => answer.cache_status = Some(CacheStatus::Miss),
-        "collapsed" => answer.cache_status = Some(CacheStatus::Collapsed),
+        "hit" => answer.cache_status = Some(CacheOutcome::Hit.into()),
+        "miss" => answer.cache_status = Some(CacheOutcome::Miss { stored: true }.into()),
+        "collapsed" => answer.cache_status = Some(CacheOutcome::Collapsed.into()),
         "unmodified" => {
             answer.status = StatusCode::NOT_MODIFIED;
             answer.kind = ReplyKind::NotModified;

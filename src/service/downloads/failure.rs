@@ -75,6 +75,12 @@ impl Negative {
         }
     }
 
+    /// Forgets all failures.
+    pub(super) fn clear(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.clear();
+    }
+
     fn ttl_of(&self, failure: &Failure) -> Duration {
         match failure.error.kind() {
             Kind::SourceClientError(_) => self.ttl.client_error,
@@ -112,6 +118,8 @@ mod tests {
         let recalled = negative.recall(&missing).expect("a remembered failure");
         assert_eq!(recalled.error.kind(), Kind::SourceClientError(404));
         assert!(negative.recall(&broken).is_none());
+        negative.clear();
+        assert!(negative.recall(&missing).is_none());
     }
 
     #[test]

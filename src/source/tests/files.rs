@@ -145,6 +145,136 @@ async fn special_files_are_refused_without_waiting() {
 }
 
 #[tokio::test]
+async fn links_are_followed_as_far_as_the_operator_says() {
+    use std::os::unix::fs::symlink;
+    let tree = tree();
+    let root = tree.path().join("root");
+    symlink("d.png", root.join("sub/relative.png")).unwrap();
+    symlink(root.join("sub/d.png"), root.join("absolute.png")).unwrap();
+    symlink("sub", root.join("folder")).unwrap();
+    symlink("../outside.png", root.join("out.png")).unwrap();
+    symlink("..", root.join("up")).unwrap();
+    symlink("loop.png", root.join("loop.png")).unwrap();
+    std::fs::hard_link(tree.path().join("outside.png"), root.join("hard.png")).unwrap();
+    symlink(&root, tree.path().join("alias")).unwrap();
+    // Name, and whether it is served under `all`, `inside`, `none`.
+    let cases = [
+        ("sub/d.png", [true, true, true]),
+        ("hard.png", [true, true, true]),
+        ("sub/relative.png", [true, true, false]),
+        ("absolute.png", [true, true, false]),
+        ("folder/d.png", [true, true, false]),
+        ("out.png", [true, false, false]),
+        ("up/outside.png", [true, false, false]),
+        ("up/root/sub/d.png", [true, true, false]),
+        ("loop.png", [false, false, false]),
+        ("sub", [false, false, false]),
+        ("..", [false, false, false]),
+    ];
+    let policies = [
+        FollowSymlinks::All,
+        FollowSymlinks::Inside,
+        FollowSymlinks::None,
+    ];
+    for (number, policy) in policies.into_iter().enumerate() {
+        for root in ["root", "alias"] {
+            let mut config = config();
+            config.local_root = Some(tree.path().join(root));
+            config.follow_symlinks = policy;
+            let sources = sources(&config);
+            for (name, served) in cases {
+                let url = format!("local:///{name}");
+                let outcome = sources.fetch(request(url)).await;
+                assert_eq!(outcome.is_ok(), served[number], "{policy:?} {root} {name}");
+                if let Err(error) = outcome {
+                    assert_eq!(Error::from(error).kind(), Kind::SourceClientError(404));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_swapped_link_leads_nowhere() {
+    use std::os::unix::fs::symlink;
+    let tree = tree();
+    let mut config = config();
+    config.local_root = Some(tree.path().join("root"));
+    config.follow_symlinks = FollowSymlinks::Inside;
+    let sources = sources(&config);
+    tree.write("secret.png", &png(77));
+    let name = tree.path().join("root/swapped.png");
+    let (good, bad) = (tree.path().join("good"), tree.path().join("bad"));
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let swapping = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                for (spare, target) in [(&good, "sub/d.png"), (&bad, "../secret.png")] {
+                    symlink(target, spare).unwrap();
+                    std::fs::rename(spare, &name).unwrap();
+                }
+            }
+        }
+    });
+    for _ in 0..500 {
+        if let Ok(Fetched::Image(image)) = sources.fetch(request("local:///swapped.png")).await {
+            assert_eq!(image.bytes.len(), 5000);
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    swapping.join().unwrap();
+}
+
+#[tokio::test]
+async fn the_kernels_files_are_none() {
+    let mut config = config();
+    config.local_root = Some("/".into());
+    let sources = sources(&config);
+    for name in [
+        "proc/self/environ",
+        "proc/self/maps",
+        "proc/version",
+        "dev/null",
+        "etc",
+    ] {
+        let url = format!("local:///{name}");
+        let outcome = sources.stream(request(url)).await;
+        let error = Error::from(outcome.unwrap_err());
+        assert_eq!(error.kind(), Kind::SourceClientError(404), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_change_while_they_are_read() {
+    let tree = tree();
+    let sources = local(&tree, "?");
+    let path = tree.path().join("root/changing.png");
+    for (later, whole) in [(800_000, true), (300_000, false)] {
+        std::fs::write(&path, png(600_000)).unwrap();
+        let mut opened = sources
+            .stream(request("local:///changing.png"))
+            .await
+            .unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(later).unwrap();
+        let mut read = 0;
+        let mut failed = false;
+        while let Some(chunk) = opened.body.next().await {
+            match chunk {
+                Ok(chunk) => read += chunk.len(),
+                Err(_) => failed = true,
+            }
+        }
+        assert_eq!(
+            (read == 600_000, failed),
+            (whole, !whole),
+            "{later}: {read}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn validators() {
     let tree = tree();
     let sources = local(&tree, "?");

@@ -4,10 +4,12 @@ pub mod client;
 pub mod origin;
 pub mod pictures;
 pub mod process;
+pub mod recorder;
 pub mod server;
 
 pub use origin::{Origin, Script};
 pub use process::Process;
+pub use recorder::{Recorder, Sent};
 pub use server::Server;
 
 use std::time::{Duration, Instant};

@@ -55,6 +55,11 @@ impl Server {
         self.get(&image_path(options, source)).await
     }
 
+    /// Bound address of the admin listener.
+    pub fn admin(&self) -> SocketAddr {
+        self.running.admin_addr.expect("an admin listener")
+    }
+
     /// Stops gracefully.
     pub async fn stop(self) {
         self.running.stop().await;
