@@ -80,7 +80,7 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
     };
     let closed = context.closed.clone();
     let progress = Streaming {
-        since: Instant::now(),
+        since: context.started,
         _images: InProgress::images(),
     };
     let gone = futures_util::stream::once(async move {

@@ -71,7 +71,8 @@ impl Downloads {
         request: FetchRequest,
     ) -> Result<Fetched, Failure> {
         let fetch = FetchCount::begin(&request.url);
-        let result = self.sources.fetch(request).await;
+        let received = fetch.received();
+        let result = self.sources.fetch_counted(request, &received).await;
         fetch.ended(&result);
         result.map_err(|error| {
             let failure = Failure::from(error);

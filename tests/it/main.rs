@@ -16,6 +16,7 @@
 mod common;
 
 mod animation;
+mod attacks;
 mod bitmaps;
 mod cache;
 mod cancellation;
