@@ -73,6 +73,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let tls = source::tls::verified(&config.source).map_err(component)?;
     let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
     let mut sources = Sources::new(&config.source).map_err(component)?;
+    sources.log_in().await.map_err(component)?;
     let assets = Assets::load(&config.assets, &sources)
         .await
         .map_err(component)?;
@@ -143,9 +144,18 @@ async fn build(config: &Config) -> Result<Components, StartError> {
 
 fn schemes(config: &Config) -> Vec<Scheme> {
     let local = config.source.local_root.as_ref().map(|_| Scheme::Local);
+    let storage = &config.source.storage;
+    let storages = [
+        (storage.s3.enabled, Scheme::S3),
+        (storage.gcs.enabled, Scheme::Gs),
+        (storage.abs.enabled, Scheme::Abs),
+        (storage.swift.enabled, Scheme::Swift),
+    ];
+    let on = storages.into_iter().filter(|(on, _)| *on);
     [Scheme::Http, Scheme::Https]
         .into_iter()
         .chain(local)
+        .chain(on.map(|(_, scheme)| scheme))
         .collect()
 }
 

@@ -22,6 +22,7 @@ pub(super) mod format {
     pub(crate) const HEX: &str = "comma-separated hex-encoded strings";
     pub(crate) const REPLACEMENTS: &str =
         "semicolon-separated key=value pairs where key is a wildcard pattern";
+    pub(crate) const MAP: &str = "key=value pairs separated by semicolons";
     pub(crate) const BUCKETS: &str = "comma-separated ascending seconds";
     pub(crate) const SIZE: &str = "bytes, or a number with K, M, G or T";
     pub(crate) const BASE64: &str = "string in standard Base64";
@@ -128,6 +129,19 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
 /// `pattern=replacement` pairs between semicolons; nothing is trimmed, either side may be empty, a pair may not.
 pub(super) fn replacements(text: &str) -> Result<Vec<(String, String)>, Invalid> {
     text.split(';')
+        .map(|pair| {
+            pair.split_once('=')
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .ok_or_else(|| Invalid::parse(format!("invalid key/value: {pair}")))
+        })
+        .collect()
+}
+
+/// `key=value` pairs between semicolons; pairs are trimmed and empty ones skipped, either side may be empty.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, Invalid> {
+    text.split(';')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
         .map(|pair| {
             pair.split_once('=')
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))

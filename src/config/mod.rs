@@ -26,6 +26,7 @@ pub mod reporting;
 pub mod secrets;
 pub mod server;
 pub mod source;
+pub mod storage;
 mod types;
 pub mod url;
 pub mod var;
@@ -98,6 +99,7 @@ pub const SECTIONS: &[Section] = &[
     section("URLs, signatures, presets", url::VARS),
     section("Limits", limits::VARS),
     section("Sources", source::VARS),
+    section("Object storages", storage::VARS),
     section("Processing", processing::VARS),
     section("Watermark and fallback image", assets::VARS),
     section("Response headers", delivery::VARS),
