@@ -194,7 +194,7 @@ mod tests {
             ..Default::default()
         });
         let connection: std::sync::Arc<dyn Connection> = std::sync::Arc::new(connection.unwrap());
-        let s3 = S3::new(&config, &Cloud::new([], connection)).unwrap();
+        let s3 = S3::new(config, &Cloud::new([], connection)).unwrap();
         let object = Object {
             bucket,
             key: "a b/c.jpg",
@@ -256,7 +256,7 @@ mod tests {
                 "http://mine-123456789012.minio:9000/a%20b/c.jpg",
             ),
         ] {
-            let (uri, region) = target(config, bucket, query);
+            let (uri, region) = target(&config, bucket, query);
             assert_eq!(uri, expected);
             let expected = if bucket == "point" {
                 "us-west-2"
