@@ -21,7 +21,7 @@ use crate::config::{Config, Env, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::admin::AdminServer;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Redaction, Settings, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Settings, serve};
 use crate::monitoring::{self, Facts, QueueState, Scheme};
 use crate::reporting::Reporters;
 use crate::service::Images;
@@ -227,11 +227,7 @@ impl Server {
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
             secrets: components.reloader.secrets.clone(),
-            redaction: Redaction {
-                signatures_are_checked: !config.url.keys.is_empty(),
-                hide_from_log: config.logging.redact_signature,
-                arguments_separator: config.url.arguments_separator.clone(),
-            },
+            redaction: components.reloader.redaction.clone(),
             reporters: components.reporters.clone(),
         };
         let readiness = components.readiness;

@@ -64,7 +64,7 @@ where
     let endpoint = app.routes.endpoint(&head.method, &raw_path);
     let started = Instant::now();
     let trace = app.tracer.as_ref().filter(|_| endpoint == Endpoint::Image);
-    let target = app.redaction.logged(&app.routes, endpoint, target);
+    let target = app.redaction.get().logged(&app.routes, endpoint, target);
     let trace = trace.map(|tracer| begin_trace(tracer, app, &head, &target, peer));
     let mut finish = Finish::new(Verb::from(&head.method), endpoint, started);
     finish.trace.clone_from(&trace);
