@@ -2,8 +2,8 @@
 //!
 //! It must not know what a request means; that is [`crate::http`] and [`crate::service`].
 
+mod engine;
 mod housekeeping;
-mod libvips;
 mod reload;
 
 use std::net::SocketAddr;
@@ -71,7 +71,7 @@ struct Components {
 
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
 async fn build(config: &Config) -> Result<Components, StartError> {
-    let libvips = libvips::start(&config.processing, &config.debugging)?;
+    let libvips = engine::start(&config.processing, &config.debugging)?;
     let tls = source::tls::verified(&config.source).map_err(component)?;
     let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
     let sources = Sources::new(&config.source).map_err(component)?;
@@ -126,7 +126,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     Ok(Components {
         purges: Arc::new(images.clone()),
         images: Arc::new(images),
-        health: Arc::new(libvips::works),
+        health: Arc::new(engine::works),
         readiness: Arc::new(readiness),
         facts,
         reloader,
@@ -307,7 +307,7 @@ impl Running {
         }
         tokio::join!(self.telemetry.stop(), self.reporters.stop(LAST_REPORTS));
         if self.leak_check {
-            libvips::log_leaks().await;
+            engine::log_leaks().await;
         }
     }
 
