@@ -5,7 +5,9 @@
 //! metrics listener pays nothing and collects nothing.
 
 mod labels;
+mod metric;
 mod process;
+mod progress;
 mod registry;
 mod series;
 mod table;
@@ -23,8 +25,10 @@ pub use labels::{
     AuxiliaryKind, CacheFault, CacheKind, Delivery, FetchOutcome, Integration, Phase, Reason,
     ReportService, Route, Scheme, Span, Verb,
 };
+pub use metric::{Buckets, IMGPROXY_BUCKETS, Metric, MetricKind};
 pub use process::{PROCESS_METRICS, memory as process_memory};
-pub use table::{Buckets, IMGPROXY_BUCKETS, METRICS, Metric, MetricKind};
+pub use progress::InProgress;
+pub use table::METRICS;
 
 /// What the initial series depend on. Rule: `spec/monitoring.md` B4.
 #[derive(Clone, Debug)]
@@ -350,39 +354,6 @@ pub fn float(value: u64) -> f64 {
 /// Configured workers.
 pub fn set_workers(workers: u64) {
     WORKERS.store(workers, Ordering::Relaxed);
-}
-
-/// Counts one thing as in progress until dropped.
-#[derive(Debug)]
-#[must_use = "dropping it ends the count"]
-pub struct InProgress(&'static AtomicU64);
-
-impl InProgress {
-    /// An image request inside the handler.
-    pub fn requests() -> Self {
-        Self::new(&REQUESTS_IN_PROGRESS)
-    }
-
-    /// An image request that holds a worker, or a raw stream.
-    pub fn images() -> Self {
-        Self::new(&IMAGES_IN_PROGRESS)
-    }
-
-    /// An image on a worker thread.
-    pub fn operations() -> Self {
-        Self::new(&OPERATIONS_ACTIVE)
-    }
-
-    fn new(count: &'static AtomicU64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 fn with(record: impl FnOnce(&Series)) {

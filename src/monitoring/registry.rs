@@ -7,7 +7,8 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::table::{self, Buckets, METRICS, Metric, MetricKind};
+use super::metric::{Buckets, IMGPROXY_BUCKETS, Metric, MetricKind};
+use super::table::{self, METRICS};
 use crate::config::MonitoringConfig;
 
 /// The recorder with the namespace applied.
@@ -25,7 +26,7 @@ impl Registry {
                 Buckets::Http => &config.buckets_http,
                 Buckets::Processing => &config.buckets_processing,
                 Buckets::Fetch => &config.buckets_fetch,
-                Buckets::Imgproxy => table::IMGPROXY_BUCKETS,
+                Buckets::Imgproxy => IMGPROXY_BUCKETS,
             };
             let name = full_name(metric, &config.namespace);
             builder = builder
