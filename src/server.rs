@@ -21,7 +21,7 @@ use crate::config::{Config, DebuggingConfig, Env, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::admin::AdminServer;
 use crate::http::metrics::{self, MetricsServer};
-use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Redaction, Settings, serve};
+use crate::http::{App, BindError, HealthProbe, Listener, Readiness, Settings, serve};
 use crate::monitoring::{self, Facts, QueueState, Scheme};
 use crate::reporting::Reporters;
 use crate::service::Images;
@@ -164,10 +164,8 @@ fn environment(settings: &processing::Settings, assets: &Assets, libvips: &str) 
 
 fn schemes(config: &Config) -> Vec<Scheme> {
     let local = config.source.local_root.as_ref().map(|_| Scheme::Local);
-    [Scheme::Http, Scheme::Https]
-        .into_iter()
-        .chain(local)
-        .collect()
+    let web = [Scheme::Http, Scheme::Https];
+    web.into_iter().chain(local).collect()
 }
 
 /// Starts libvips with exactly the loaders of `decode`; gives its version.
@@ -266,9 +264,8 @@ impl Server {
         let server = &config.server;
         let listener = Listener::bind(server)?;
         let metrics = start_metrics(config, &components.facts)?;
-        let workers = u64::try_from(components.facts.workers);
-        monitoring::set_workers(workers.unwrap_or(u64::MAX));
-        let telemetry = Telemetry::start(&config.telemetry).map_err(component)?;
+        let telemetry =
+            Telemetry::start(&config.telemetry, &components.facts).map_err(component)?;
         let admin = AdminServer::start(&config.admin, &server.path_prefix, components.purges)?;
         let addr = listener.local_addr();
         let settings = Settings {
@@ -277,11 +274,7 @@ impl Server {
             negotiation: config.processing.negotiation,
             client_hints: config.processing.client_hints,
             secrets: components.reloader.secrets.clone(),
-            redaction: Redaction {
-                signatures_are_checked: !config.url.keys.is_empty(),
-                hide_from_log: config.logging.redact_signature,
-                arguments_separator: config.url.arguments_separator.clone(),
-            },
+            redaction: components.reloader.redaction.clone(),
             reporters: components.reporters.clone(),
         };
         let readiness = components.readiness;

@@ -113,7 +113,7 @@ fn streamed(body: Body, context: &RequestContext) -> Body {
     };
     let closed = context.closed.clone();
     let progress = Streaming {
-        since: Instant::now(),
+        since: context.started,
         trace: trace::current(),
         _images: InProgress::images(),
     };

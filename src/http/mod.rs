@@ -72,7 +72,7 @@ pub struct App {
     timeout: Duration,
     proxies: TrustedProxies,
     secrets: Live<Secrets>,
-    redaction: Redaction,
+    redaction: Live<Redaction>,
     reporters: Reporters,
     server_name: HeaderValue,
     tracer: Option<Arc<dyn Tracer>>,
@@ -100,7 +100,7 @@ pub struct Settings {
     /// `ENABLE_CLIENT_HINTS`.
     pub client_hints: bool,
     /// What is kept out of log lines and reports.
-    pub redaction: Redaction,
+    pub redaction: Live<Redaction>,
     /// Where errors are reported.
     pub reporters: Reporters,
 }

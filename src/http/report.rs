@@ -59,7 +59,10 @@ impl Reported<'_> {
         };
         let host = text(HOST.as_str()).unwrap_or("localhost");
         let app = self.app;
-        let target = app.redaction.reported(&app.routes, &self.context.raw_path);
+        let target = app
+            .redaction
+            .get()
+            .reported(&app.routes, &self.context.raw_path);
         redact::text(&format!("{scheme}://{host}{target}")).into_owned()
     }
 }

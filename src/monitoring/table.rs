@@ -208,7 +208,7 @@ pub(super) const SOURCE_FETCHES: Metric = counter(
 pub(super) const SOURCE_BYTES: Metric = counter(
     "imgforge_source_bytes_total",
     &["scheme"],
-    "Bytes of source bodies, content codings of images undone.",
+    "Bytes of source bodies as they came, those of failed downloads included.",
 );
 pub(super) const AUXILIARY: Metric = counter(
     "imgforge_auxiliary_fetches_total",

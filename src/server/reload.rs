@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::Running;
 use crate::config::{Config, ConfigErrors, Env, Given, Warning, vars};
-use crate::http::Secrets;
+use crate::http::{Redaction, Secrets};
 use crate::live::Live;
 use crate::monitoring;
 use crate::options::PresetError;
@@ -35,6 +35,7 @@ pub enum ReloadError {
 pub(super) struct Reloader {
     pub(super) rules: Live<Rules>,
     pub(super) secrets: Live<Secrets>,
+    pub(super) redaction: Live<Redaction>,
     given: Given,
     protections: BTreeSet<&'static str>,
 }
@@ -46,6 +47,7 @@ impl Reloader {
         Ok(Self {
             rules: Live::new(Rules::new(&config.url)?),
             secrets: Live::new(Secrets::new(&config.server)),
+            redaction: Live::new(redaction(config, config.logging.redact_signature)),
             given: config.given.clone(),
             protections: protections(config),
         })
@@ -61,9 +63,20 @@ impl Reloader {
         let rules = Rules::new(&config.url)?;
         self.rules.set(rules);
         self.secrets.set(Secrets::new(&config.server));
+        let hide_from_log = self.redaction.get().hide_from_log;
+        self.redaction.set(redaction(config, hide_from_log));
         self.protections = protections;
         let ignored = vars().filter(|var| !var.reloaded && self.given.differs(&config.given, var));
         Ok(ignored.map(|var| var.documented_name()).collect())
+    }
+}
+
+/// Keys may come with a reload, and then there are signatures to hide.
+fn redaction(config: &Config, hide_from_log: bool) -> Redaction {
+    Redaction {
+        signatures_are_checked: !config.url.keys.is_empty(),
+        hide_from_log,
+        arguments_separator: config.url.arguments_separator.clone(),
     }
 }
 
@@ -231,5 +244,15 @@ mod tests {
         assert_eq!(names, ["IMGPROXY_QUALITY", "IMGPROXY_TTL"]);
         let bad = config(&[("IMGPROXY_TTL", "5"), ("IMGPROXY_PRESETS", "a=nothing:1")]);
         assert!(matches!(reloader.reload(&bad), Err(ReloadError::Preset(_))));
+    }
+
+    #[test]
+    fn signatures_that_come_with_a_reload_are_hidden() {
+        let mut reloader = Reloader::new(&config(&[])).unwrap();
+        let place = reloader.redaction.clone();
+        assert!(!place.get().signatures_are_checked);
+        let keys = [("IMGPROXY_KEY", "00"), ("IMGPROXY_SALT", "00")];
+        reloader.reload(&config(&keys)).unwrap();
+        assert!(place.get().signatures_are_checked && place.get().hide_from_log);
     }
 }

@@ -288,7 +288,8 @@ impl Download {
         }
         let _turn = self.owner.hosts.begin(&request.url).await;
         let fetch = FetchCount::begin(&request.url);
-        let result = self.owner.sources.fetch(request).await;
+        let received = fetch.received();
+        let result = self.owner.sources.fetch_counted(request, &received).await;
         fetch.ended(&result);
         Ok(result?)
     }

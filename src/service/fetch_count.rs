@@ -12,13 +12,14 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 use crate::monitoring::{self, FetchOutcome, Scheme, Span};
-use crate::source::{FetchError, Fetched, Opened, Step};
+use crate::source::{FetchError, Fetched, Opened, Received, Step};
 
 /// Counts one download, also where the client leaves in the middle of it.
 pub(super) struct FetchCount {
     scheme: Scheme,
     started: Instant,
     counted: bool,
+    received: Received,
 }
 
 impl FetchCount {
@@ -28,17 +29,20 @@ impl FetchCount {
             scheme: scheme(url),
             started: Instant::now(),
             counted: false,
+            received: Received::default(),
         }
+    }
+
+    /// Where the bytes of the body are to be counted; they are recorded however the download ends.
+    pub(super) fn received(&self) -> Received {
+        self.received.clone()
     }
 
     /// A download for processing has ended; one that was refused before it began is not counted.
     pub(super) fn ended(mut self, result: &Result<Fetched, FetchError>) {
         let elapsed = self.started.elapsed().as_secs_f64();
         match result {
-            Ok(Fetched::Image(image)) => {
-                monitoring::source_bytes(self.scheme, image.bytes.len() as u64);
-                self.record(FetchOutcome::Ok);
-            }
+            Ok(Fetched::Image(_)) => self.record(FetchOutcome::Ok),
             Ok(Fetched::NotModified(_)) => self.record(FetchOutcome::NotModified),
             Err(error) => return self.failed(error),
         }
@@ -91,6 +95,10 @@ impl FetchCount {
 impl Drop for FetchCount {
     fn drop(&mut self) {
         self.record(FetchOutcome::Cancelled);
+        let bytes = self.received.bytes();
+        if bytes > 0 {
+            monitoring::source_bytes(self.scheme, bytes);
+        }
     }
 }
 

@@ -204,10 +204,11 @@ impl ImageService {
         let Wanted {
             request, parsed, ..
         } = wanted;
-        let mut headers = match &wanted.previous {
+        let conditions = match &wanted.previous {
             Some(kept) => validators::revalidation(&kept.value.headers),
             None => wanted.conditions.clone(),
         };
+        let mut headers = conditions.clone();
         headers.extend(wanted.cookie.clone().map(|value| (COOKIE, value)));
         let purpose = if parsed.options.delivery.bypass_cache {
             Use::Bypass
@@ -237,6 +238,14 @@ impl ImageService {
         };
         let (source, freshness, fallback_for) = match download.fetch(fetch).await {
             Ok(Obtained { fetched, freshness }) => match fetched {
+                // A source that ignores conditions need not be processed for who has the result.
+                Fetched::Image(image)
+                    if wanted.previous.is_none()
+                        && validators::is_unmodified(&image.headers, &conditions) =>
+                {
+                    let headers = kept_headers(&image.headers, false);
+                    return Ok(not_modified(wanted, headers, freshness));
+                }
                 Fetched::Image(image) => (image, freshness, None),
                 Fetched::NotModified(headers) => {
                     return Ok(not_modified(wanted, headers, freshness));

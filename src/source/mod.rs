@@ -39,7 +39,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{FetchError, SourceConfigError, Step};
 pub use self::memory::{Claim, Memory};
-pub use self::opened::{BodyStream, Opened};
+pub use self::opened::{BodyStream, Opened, Received};
 
 use self::body::{Buffer, Expected};
 use self::client::HttpClient;
@@ -156,8 +156,22 @@ impl Sources {
     ///
     /// Anything but a whole picture of a known format, or "not modified".
     pub async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        self.fetch_counted(request, &Received::default()).await
+    }
+
+    /// [`Sources::fetch`] that tells how many bytes of the body have come, also where it fails or is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::fetch`].
+    pub async fn fetch_counted(
+        &self,
+        request: FetchRequest,
+        received: &Received,
+    ) -> Result<Fetched, FetchError> {
         let deadline = self.deadline(&request);
-        let opened = deadline.head(self.open(&request)).await?;
+        let mut opened = deadline.head(self.open(&request)).await?;
+        opened.body = received.counting(opened.body);
         read(opened, &request, deadline).await
     }
 

@@ -3,15 +3,37 @@
 //! Owns the neutral form of a response and the rules that need no more than its head. How the body is read is `body`'s.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
 /// The body of a source as it arrives; an error means that it is not whole.
 pub type BodyStream = BoxStream<'static, Result<Bytes, io::Error>>;
+
+/// Bytes of a body that have come so far, as the source has sent them. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Received(Arc<AtomicU64>);
+
+impl Received {
+    /// The number of bytes.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A body that is counted as it is read.
+    pub(super) fn counting(&self, body: BodyStream) -> BodyStream {
+        let counter = self.clone();
+        body.inspect_ok(move |chunk| {
+            counter.0.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        })
+        .boxed()
+    }
+}
 
 /// A source's answer as it is.
 pub struct Opened {

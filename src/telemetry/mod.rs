@@ -26,6 +26,7 @@ use crate::config::TelemetryConfig;
 use crate::config::telemetry::OpenTelemetryConfig;
 use crate::config::telemetry::open_telemetry::Sampler;
 use crate::monitoring::trace::{self, Finished, Identity, Tracer};
+use crate::monitoring::{self, Facts};
 use crate::redact;
 use identity::Identities;
 use propagation::Format;
@@ -93,7 +94,9 @@ impl Telemetry {
     ///
     /// # Errors
     /// [`TelemetryError`] for what can be seen to be wrong without the network.
-    pub fn start(config: &TelemetryConfig) -> Result<Self, TelemetryError> {
+    pub fn start(config: &TelemetryConfig, facts: &Facts) -> Result<Self, TelemetryError> {
+        // The metrics listener, which sets it too, may be off.
+        monitoring::set_workers(u64::try_from(facts.workers).unwrap_or(u64::MAX));
         if !config.is_on() {
             return Ok(Self::default());
         }

@@ -16,6 +16,8 @@
 mod common;
 
 mod animation;
+mod attacks;
+mod attacks_sources;
 mod bitmaps;
 mod cache;
 mod cache_disk;
@@ -50,4 +52,5 @@ mod sources;
 mod svg;
 mod syslog;
 mod telemetry;
+mod torture;
 mod watermark;

@@ -205,6 +205,32 @@ async fn failures_of_the_source() {
 }
 
 #[tokio::test]
+async fn bytes_of_downloads_count_however_they_end() {
+    const BYTES: &str = "imgforge_source_bytes_total{scheme=\"http\"}";
+    let origin = Origin::start().await;
+    let whole = pictures::file("grid.png").len();
+    origin
+        .on("/whole.png", Script::image("grid.png"))
+        .on("/raw.png", Script::image("grid.png"))
+        .on("/cut.png", Script::image("grid.png").cut(50))
+        .on("/stall.png", Script::image("grid.png").stall(40));
+    let process = Process::start(&[("IMGPROXY_DOWNLOAD_TIMEOUT", "1")]).await;
+    for (options, path, code) in [
+        ("w:10", "/whole.png", 200),
+        ("raw:1", "/raw.png", 200),
+        ("w:10", "/cut.png", 422),
+        ("w:10", "/stall.png", 504),
+    ] {
+        let target = image_path(options, &origin.url(path));
+        assert_eq!(process.get(&target).await.status, code, "{path}");
+    }
+    assert_eq!(
+        scrape(&process).await.value(BYTES),
+        (2 * whole + 50 + 40) as f64
+    );
+}
+
+#[tokio::test]
 async fn refusals() {
     let origin = Origin::start().await;
     origin

@@ -179,7 +179,7 @@ fn processed(body: Bytes) -> ImageResponse {
 
 fn settings() -> Settings {
     Settings {
-        redaction: Redaction::default(),
+        redaction: Live::new(Redaction::default()),
         reporters: Reporters::default(),
         server: ServerConfig {
             network: Network::Tcp,

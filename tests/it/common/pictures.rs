@@ -77,8 +77,10 @@ pub fn plain_png(width: u32, height: u32) -> Vec<u8> {
 /// A PNG of this size with noise: many bytes, and detail that a lossy encoder can drop.
 pub fn noise_png(width: u32, height: u32) -> Vec<u8> {
     png(width, height, |x, y| {
-        let v = (x * 7919 + y * 104_729).wrapping_mul(2_654_435_761) >> 24;
-        [v as u8, (v * 3) as u8, (v * 7) as u8]
+        let mut v = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77);
+        v = (v ^ (v >> 15)).wrapping_mul(0x2C1B_3C6D);
+        v = (v ^ (v >> 12)).wrapping_mul(0x297A_2D39);
+        [(v >> 24) as u8, (v >> 16) as u8, (v >> 8) as u8]
     })
 }
 

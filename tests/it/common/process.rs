@@ -98,6 +98,12 @@ impl Process {
         kilobytes.parse::<u64>().unwrap() * 1024
     }
 
+    /// Number of open files and sockets.
+    pub fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(path).unwrap().count()
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

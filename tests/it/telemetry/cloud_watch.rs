@@ -63,11 +63,13 @@ async fn gauges_are_put() {
 #[tokio::test]
 async fn a_profile_that_is_named_has_to_be_there() {
     let config = imgforge::config::Config::from_pairs(&[
+        ("IMGPROXY_BIND", "127.0.0.1:0"),
+        ("IMGPROXY_PROMETHEUS_BIND", "off"),
         ("IMGPROXY_CLOUD_WATCH_SERVICE_NAME", "s"),
         ("AWS_PROFILE", "nobody"),
     ]);
-    let telemetry = config.unwrap().telemetry;
-    let error = imgforge::telemetry::Telemetry::start(&telemetry).unwrap_err();
+    let config = config.unwrap();
+    let error = imgforge::server::Server::start(&config).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "can't load CloudWatch config: failed to get shared config profile, nobody"

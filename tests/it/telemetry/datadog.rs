@@ -77,7 +77,7 @@ async fn a_request_is_a_trace() {
         .collect();
     assert_eq!(
         names,
-        ["queue", "downloading_source_image", "processing_image"]
+        ["downloading_source_image", "queue", "processing_image"]
     );
     for child in children {
         assert_eq!(
@@ -88,7 +88,7 @@ async fn a_request_is_a_trace() {
     }
     let asked = &origin.asked("/grid.png")[0];
     assert_eq!(asked.header("x-datadog-trace-id"), Some("11"));
-    let download = children[1]["span_id"].to_string();
+    let download = children[0]["span_id"].to_string();
     assert_eq!(asked.header("x-datadog-parent-id"), Some(download.as_str()));
 
     let failed = &traces[1][0];

@@ -51,8 +51,8 @@ async fn spans_and_gauges_arrive() {
         names,
         [
             "request",
-            "Queue",
             "Downloading source image",
+            "Queue",
             "Processing image"
         ]
     );
