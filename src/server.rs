@@ -2,6 +2,7 @@
 //!
 //! It must not know what a request means; that is [`crate::http`] and [`crate::service`].
 
+mod engine;
 mod housekeeping;
 mod reload;
 
@@ -16,8 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{self, CacheKey, Store};
-use crate::config::processing::VectorMode;
-use crate::config::{Config, DebuggingConfig, Env, ProcessingConfig};
+use crate::config::{Config, Env, ProcessingConfig};
 use crate::format::ImageFormat;
 use crate::http::admin::AdminServer;
 use crate::http::metrics::{self, MetricsServer};
@@ -33,8 +33,7 @@ use crate::service::rate_limits::RateLimits;
 use crate::service::workers::Workers;
 use crate::source::{self, Memory, Sources};
 use crate::telemetry::Telemetry;
-use crate::vips::{self, Vector, VipsSettings};
-use crate::{decode, encode, processing};
+use crate::{encode, processing};
 use housekeeping::Housekeeping;
 
 pub use self::reload::ReloadError;
@@ -73,10 +72,11 @@ struct Components {
 
 /// Builds everything below the HTTP layer; the first part that cannot be built ends the start.
 async fn build(config: &Config) -> Result<Components, StartError> {
-    let libvips = start_vips(&config.processing, &config.debugging)?;
+    let libvips = engine::start(&config.processing, &config.debugging)?;
     let tls = source::tls::verified(&config.source).map_err(component)?;
     let reporters = Reporters::start(&config.reporting, tls).map_err(component)?;
     let sources = Sources::new(&config.source).map_err(component)?;
+    sources.log_in().await.map_err(component)?;
     let mut downloads = Downloads::new(sources, config);
     let assets = Assets::load(&config.assets, &downloads)
         .await
@@ -128,7 +128,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     Ok(Components {
         purges: Arc::new(images.clone()),
         images: Arc::new(images),
-        health: Arc::new(vips_works),
+        health: Arc::new(engine::works),
         readiness: Arc::new(readiness),
         facts,
         reloader,
@@ -164,39 +164,19 @@ fn environment(settings: &processing::Settings, assets: &Assets, libvips: &str) 
 
 fn schemes(config: &Config) -> Vec<Scheme> {
     let local = config.source.local_root.as_ref().map(|_| Scheme::Local);
-    let web = [Scheme::Http, Scheme::Https];
-    web.into_iter().chain(local).collect()
-}
-
-/// Starts libvips with exactly the loaders of `decode`; gives its version.
-fn start_vips(
-    config: &ProcessingConfig,
-    debugging: &DebuggingConfig,
-) -> Result<String, StartError> {
-    let report = vips::init(&VipsSettings {
-        vector: match config.vips_vector {
-            VectorMode::Auto => Vector::Auto,
-            VectorMode::On => Vector::On,
-            VectorMode::Off => Vector::Off,
-        },
-        allowed_loaders: decode::OPERATIONS,
-        leak_check: debugging.leak_check,
-        cache_trace: debugging.cache_trace,
-    })
-    .map_err(component)?;
-    monitoring::set_vips_probe(|| {
-        let memory = vips::memory();
-        (memory.current, memory.highwater, memory.allocs)
-    });
-    let (major, minor, micro) = report.vips_version;
-    let version = format!("{major}.{minor}.{micro}");
-    tracing::info!(
-        version,
-        vector_code = report.vector_on,
-        reason = report.reason,
-        "libvips is ready"
-    );
-    Ok(version)
+    let storage = &config.source.storage;
+    let storages = [
+        (storage.s3.enabled, Scheme::S3),
+        (storage.gcs.enabled, Scheme::Gs),
+        (storage.abs.enabled, Scheme::Abs),
+        (storage.swift.enabled, Scheme::Swift),
+    ];
+    let on = storages.into_iter().filter(|(on, _)| *on);
+    [Scheme::Http, Scheme::Https]
+        .into_iter()
+        .chain(local)
+        .chain(on.map(|(_, scheme)| scheme))
+        .collect()
 }
 
 /// The configuration without preferred formats that this build cannot write.
@@ -221,33 +201,8 @@ fn with_savable_formats(
     Ok(config)
 }
 
-/// A tiny operation that fails where libvips does not work any more.
-fn vips_works() -> bool {
-    let pixel = bytes::Bytes::from_static(&[0, 0, 0]);
-    vips::Image::from_pixels(pixel, 1, 1, 3, vips::Interpretation::Srgb)
-        .and_then(|image| image.to_pixels())
-        .is_ok()
-}
-
 fn component(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
     StartError::Component(Box::new(error))
-}
-
-/// What libvips still holds once every request has ended; a worker may need a moment more than its request.
-async fn log_leaks() {
-    for _ in 0..20 {
-        if vips::live_objects() == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let (objects, memory) = (vips::live_objects(), vips::memory());
-    tracing::info!(
-        objects,
-        allocations = memory.allocs,
-        bytes = memory.current,
-        "libvips objects that were not freed"
-    );
 }
 
 /// Starts servers.
@@ -354,7 +309,7 @@ impl Running {
         }
         tokio::join!(self.telemetry.stop(), self.reporters.stop(LAST_REPORTS));
         if self.leak_check {
-            log_leaks().await;
+            engine::log_leaks().await;
         }
     }
 

@@ -7,7 +7,7 @@ use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
 use super::{
     Config, LogConfig, ServerConfig, admin, assets, cache, delivery, logging, migration,
-    monitoring, server, source, telemetry, url, vars, workers,
+    monitoring, server, source, storage, telemetry, url, vars, workers,
 };
 
 impl Config {
@@ -29,6 +29,7 @@ impl Config {
         telemetry::keep_environment(&mut draft, &env);
         draft.warnings.extend(names::unread(&env));
         complete(&mut draft);
+        storage::complete(&mut draft, &env);
         deprecations(&mut draft);
         if draft.errors.is_empty() {
             Ok((draft.config, draft.warnings))
@@ -173,11 +174,14 @@ struct Candidate {
 
 /// Every name of `var` that is set, the one that counts first.
 fn candidates(var: &Var, env: &dyn Env) -> Vec<Candidate> {
-    let names = std::iter::once((var.name, None))
-        .chain(var.aliases.iter().map(|a| (a.name, Some(a.deprecated))));
+    let prefixes = var.scope.prefixes();
+    let names = std::iter::once((var.name, None, prefixes)).chain(var.aliases.iter().map(|a| {
+        let prefixes = if a.whole { &[""][..] } else { prefixes };
+        (a.name, Some(a.deprecated), prefixes)
+    }));
     names
-        .flat_map(|(bare, alias)| {
-            let prefixes = var.scope.prefixes().iter();
+        .flat_map(|(bare, alias, prefixes)| {
+            let prefixes = prefixes.iter();
             prefixes.map(move |prefix| (format!("{prefix}{bare}"), alias))
         })
         .filter_map(|(name, alias)| {

@@ -28,6 +28,7 @@ pub mod reporting;
 pub mod secrets;
 pub mod server;
 pub mod source;
+pub mod storage;
 pub mod telemetry;
 mod types;
 pub mod url;
@@ -120,6 +121,7 @@ pub const SECTIONS: &[Section] = &[
     section("URLs, signatures, presets", url::VARS),
     section("Limits", limits::VARS),
     section("Sources", source::VARS),
+    section("Object storages", storage::VARS),
     section("Processing", processing::VARS),
     section("Watermark and fallback image", assets::VARS),
     section("Response headers", delivery::VARS),

@@ -8,6 +8,7 @@ use super::cookies::{CookieConfig, CookieScope};
 use super::draft::Draft;
 use super::errors::Warning;
 use super::networks::{NETWORKS, PORTS, networks, ports};
+use super::storage::StorageConfig;
 use super::types::format::{BOOL, INT, SECONDS, STRING};
 use super::types::{boolean, choice, non_negative, positive_seconds, seconds};
 use super::var::{Blank, Invalid, Scope, Var};
@@ -45,6 +46,8 @@ pub struct SourceConfig {
     pub allowed_ports: Vec<u16>,
     /// `IMGFORGE_CHECK_REDIRECTS`.
     pub check_redirects: bool,
+    /// Object storages.
+    pub storage: StorageConfig,
     /// `LOCAL_FILESYSTEM_ROOT`; `None` turns `local://` off.
     pub local_root: Option<PathBuf>,
     /// `IMGFORGE_LOCAL_FOLLOW_SYMLINKS`.

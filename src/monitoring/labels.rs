@@ -224,6 +224,14 @@ label! {
         Https => "https",
         /// Local files.
         Local => "local",
+        /// Amazon S3 and what speaks its protocol.
+        S3 => "s3",
+        /// Google Cloud Storage.
+        Gs => "gs",
+        /// Azure Blob Storage.
+        Abs => "abs",
+        /// OpenStack Swift.
+        Swift => "swift",
     }
 }
 

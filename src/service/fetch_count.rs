@@ -144,7 +144,7 @@ fn length(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Only these three are ever fetched; others are refused before anything is counted.
+/// Only these are ever fetched; others are refused before anything is counted.
 fn scheme(url: &str) -> Scheme {
     let name = url.split(':').next().unwrap_or_default();
     Scheme::ALL
@@ -176,6 +176,7 @@ fn outcome(error: &FetchError) -> FetchOutcome {
             _ => FetchOutcome::NotFound,
         },
         FetchError::InvalidUrl(_)
+        | FetchError::Bucket(_)
         | FetchError::Scheme { .. }
         | FetchError::TooManyRedirects(_)
         | FetchError::Redirect(_)

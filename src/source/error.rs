@@ -22,6 +22,9 @@ pub enum SourceConfigError {
         /// Why it cannot be used.
         source: io::Error,
     },
+    /// A storage cannot be used as it is configured.
+    #[error("{0}")]
+    Storage(String),
     /// The TLS library refuses its own defaults.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
@@ -119,6 +122,9 @@ pub enum FetchError {
     /// The bytes are no known image format.
     #[error("source format is unknown")]
     FormatUnknown,
+    /// The lists of buckets do not permit it.
+    #[error("bucket {0:?} is not allowed")]
+    Bucket(String),
     /// No such object, or it cannot be read.
     #[error("source object cannot be read")]
     Object(#[source] io::Error),
@@ -147,6 +153,7 @@ impl FetchError {
             self,
             Self::InvalidUrl(_)
                 | Self::Scheme { .. }
+                | Self::Bucket(_)
                 | Self::Refused(_)
                 | Self::Port {
                     redirected: false,
@@ -195,6 +202,7 @@ impl FetchError {
         match self {
             Self::InvalidUrl(_)
             | Self::Scheme { .. }
+            | Self::Bucket(_)
             | Self::Unreachable(_)
             | Self::TooManyRedirects(_)
             | Self::Redirect(_)

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::conditional::{Part, is_unmodified, part};
 use super::content_type::content_type;
 use super::opened::{BodyStream, Opened, extension_of};
+use super::storage::Object;
 use super::{FetchError, SourceConfigError, beneath};
 use crate::config::SourceConfig;
 use crate::config::source::FollowSymlinks;
@@ -62,17 +63,7 @@ impl LocalSource {
 
     /// The key is literal: no escape in it means anything, and it ends at the query separator.
     fn entry(&self, url: &str) -> Result<Entry, FetchError> {
-        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-        let (host, key) = rest.split_once('/').unwrap_or((rest, ""));
-        if !is_host(host) {
-            return Err(FetchError::InvalidUrl("host"));
-        }
-        let mut key = key.trim_start_matches('/');
-        if !self.separator.is_empty() {
-            key = key
-                .split_once(self.separator.as_str())
-                .map_or(key, |(key, _)| key);
-        }
+        let Object { key, .. } = Object::parse(url, &self.separator)?;
         if key.is_empty() || key.contains('\0') {
             return Err(FetchError::Object(io::ErrorKind::NotFound.into()));
         }
@@ -253,17 +244,6 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
-}
-
-/// The host part is ignored but has to be one.
-fn is_host(host: &str) -> bool {
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    port.bytes().all(|byte| byte.is_ascii_digit())
-        && name.bytes().all(|byte| {
-            !byte.is_ascii()
-                || byte.is_ascii_alphanumeric()
-                || b"-._~!$&'()*+,;=[]@:".contains(&byte)
-        })
 }
 
 /// Resolves dot segments and double slashes; the result is relative and cannot climb.

@@ -20,6 +20,7 @@ mod memory;
 mod opened;
 mod passthrough;
 mod proxy;
+mod storage;
 mod target;
 pub mod tls;
 
@@ -48,6 +49,7 @@ use self::dial::{Names, system_names};
 use self::http::{HttpSource, RedirectCheck};
 use self::local::LocalSource;
 use self::proxy::Proxies;
+use self::storage::Storages;
 use crate::cloud::Connection;
 use crate::config::SourceConfig;
 use crate::config::cookies::CookieConfig;
@@ -100,6 +102,7 @@ struct Network {
 pub struct Sources {
     http: HttpSource,
     local: Option<LocalSource>,
+    storages: Storages,
     cookies: CookieConfig,
     download_timeout: Duration,
 }
@@ -129,6 +132,7 @@ impl Sources {
         Ok(Self {
             http: HttpSource::new(config, network)?,
             local,
+            storages: Storages::new(config)?,
             cookies: config.cookies.clone(),
             download_timeout: config.download_timeout,
         })
@@ -196,10 +200,34 @@ impl Sources {
 
     async fn open(&self, request: &FetchRequest) -> Result<Opened, FetchError> {
         let FetchRequest { url, headers, .. } = request;
-        match self.scheme(url)? {
-            Scheme::Http => self.http.open(url, headers).await,
-            Scheme::Local(local) => local.open(url, headers).await,
+        let scheme = url
+            .split_once(':')
+            .map_or("", |(scheme, _)| scheme)
+            .to_ascii_lowercase();
+        match (scheme.as_str(), &self.local) {
+            ("http" | "https", _) => return self.http.open(url, headers).await,
+            ("local", Some(local)) => return local.open(url, headers).await,
+            _ => {}
         }
+        if let Some(opened) = self.storages.open(&scheme, url, headers).await {
+            return opened;
+        }
+        Err(FetchError::Scheme {
+            variable: SCHEME_VARIABLES
+                .iter()
+                .find(|(name, _)| *name == scheme)
+                .map(|(_, variable)| *variable),
+            scheme,
+        })
+    }
+
+    /// Logs in to the storages that need it before the first request.
+    ///
+    /// # Errors
+    ///
+    /// A storage refuses, or does not answer.
+    pub async fn log_in(&self) -> Result<(), SourceConfigError> {
+        self.storages.log_in().await
     }
 
     fn deadline(&self, request: &FetchRequest) -> Deadline {
@@ -208,29 +236,6 @@ impl Sources {
             request: request.deadline,
         }
     }
-
-    fn scheme(&self, url: &str) -> Result<Scheme<'_>, FetchError> {
-        let scheme = url
-            .split_once(':')
-            .map_or("", |(scheme, _)| scheme)
-            .to_ascii_lowercase();
-        match (scheme.as_str(), &self.local) {
-            ("http" | "https", _) => Ok(Scheme::Http),
-            ("local", Some(local)) => Ok(Scheme::Local(local)),
-            _ => Err(FetchError::Scheme {
-                variable: SCHEME_VARIABLES
-                    .iter()
-                    .find(|(name, _)| *name == scheme)
-                    .map(|(_, variable)| *variable),
-                scheme,
-            }),
-        }
-    }
-}
-
-enum Scheme<'a> {
-    Http,
-    Local(&'a LocalSource),
 }
 
 /// The two moments at which a fetch ends, and which of them it was.

@@ -22,6 +22,7 @@ use crate::{Error, Kind};
 
 fn config() -> SourceConfig {
     SourceConfig {
+        storage: crate::config::storage::StorageConfig::default(),
         user_agent: "imgforge/test".to_owned(),
         download_timeout: Duration::from_secs(5),
         max_redirects: 3,

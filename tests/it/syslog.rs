@@ -171,7 +171,7 @@ async fn a_host_over_tcp_that_reads_nothing() {
         let path = format!("/unsafe/no_such_option:1/plain/http://h/{long}");
         assert_eq!(process.get(&path).await.status, 404);
     }
-    assert!(begin.elapsed() < PATIENCE / 2, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < 4 * PATIENCE, "{:?}", begin.elapsed());
     dropped(&process).await;
     process.signal("TERM");
     assert!(process.exit().await.success());
