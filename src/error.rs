@@ -59,6 +59,10 @@ pub enum Kind {
     BrokenSvg,
     /// The queue is full.
     QueueFull,
+    /// More requests than the server takes from everybody together.
+    RateLimitGlobal,
+    /// More requests than the server takes from one client.
+    RateLimitClient,
     /// The request deadline passed.
     Timeout,
     /// The client went away.
@@ -74,7 +78,7 @@ pub enum Category {
     Timeout,
     /// The path, an option or the source text.
     PathParsing,
-    /// Signature, secret, source policy.
+    /// Signature, secret, source policy, rate limit.
     Security,
     /// Queue full.
     Queue,
@@ -171,6 +175,7 @@ impl Kind {
             Self::BrokenImage => (422, "Broken or unsupported image", Processing),
             Self::BrokenSvg => (422, "Broken or unsupported SVG image", Processing),
             Self::QueueFull => (429, "Too many requests", Queue),
+            Self::RateLimitGlobal | Self::RateLimitClient => (429, "Rate limit exceeded", Security),
             Self::Timeout => (503, "Timeout", Category::Timeout),
             Self::Cancelled => (499, "Cancelled", Category::Timeout),
             Self::Internal => (500, "Internal error", Unexpected),
@@ -219,7 +224,7 @@ impl Kind {
     }
 
     /// One kind of every row, for the generated documentation.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::RouteNotFound,
         Self::InvalidUrl,
         Self::SecurityOptionDenied,
@@ -244,6 +249,8 @@ impl Kind {
         Self::BrokenImage,
         Self::BrokenSvg,
         Self::QueueFull,
+        Self::RateLimitGlobal,
+        Self::RateLimitClient,
         Self::Timeout,
         Self::Cancelled,
         Self::Internal,
@@ -260,6 +267,18 @@ pub struct Error {
     detail: String,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     retry_after: Option<u32>,
+    quota: Option<Quota>,
+}
+
+/// What a rate limit leaves of itself after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The most requests at once.
+    pub limit: u32,
+    /// Requests that may follow at once.
+    pub remaining: u32,
+    /// Seconds, rounded up, after which `limit` requests may be sent at once again.
+    pub reset: u32,
 }
 
 impl Error {
@@ -270,6 +289,7 @@ impl Error {
             detail: detail.into(),
             source: None,
             retry_after: None,
+            quota: None,
         }
     }
 
@@ -290,6 +310,18 @@ impl Error {
     /// `Retry-After` in seconds; `None` where waiting does not help.
     pub fn retry_after(&self) -> Option<u32> {
         self.retry_after
+    }
+
+    /// The same error with what a rate limit leaves, unless it says that itself.
+    #[must_use]
+    pub fn with_quota(mut self, quota: Option<Quota>) -> Self {
+        self.quota = self.quota.or(quota);
+        self
+    }
+
+    /// What the rate limit leaves; `None` where none is on.
+    pub fn quota(&self) -> Option<Quota> {
+        self.quota
     }
 
     /// The row of the error table.

@@ -29,6 +29,7 @@ use crate::service::assets::Assets;
 use crate::service::downloads::Downloads;
 use crate::service::image::{ImageService, ImageWorkers, Parts, run_job};
 use crate::service::purge::Purges;
+use crate::service::rate_limits::RateLimits;
 use crate::service::workers::Workers;
 use crate::source::{self, Memory, Sources};
 use crate::telemetry::Telemetry;
@@ -112,6 +113,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
     let readiness = Readiness::new(move || full.is_full());
     let images = ImageService::new(Parts {
         rules: reloader.rules.clone(),
+        rate_limits: RateLimits::new(&config.rate_limits),
         downloads,
         memory,
         assets,

@@ -23,6 +23,7 @@ pub mod monitoring;
 mod names;
 mod networks;
 pub mod processing;
+pub mod rate_limits;
 pub mod reporting;
 pub mod secrets;
 pub mod server;
@@ -43,8 +44,9 @@ pub use self::var::Var;
 pub use self::{
     admin::AdminConfig, cache::CacheConfig, debugging::DebuggingConfig, delivery::DeliveryConfig,
     limits::LimitsConfig, logging::LogConfig, monitoring::MonitoringConfig,
-    processing::ProcessingConfig, reporting::ReportingConfig, server::ServerConfig,
-    source::SourceConfig, telemetry::TelemetryConfig, url::UrlConfig, workers::WorkersConfig,
+    processing::ProcessingConfig, rate_limits::RateLimitsConfig, reporting::ReportingConfig,
+    server::ServerConfig, source::SourceConfig, telemetry::TelemetryConfig, url::UrlConfig,
+    workers::WorkersConfig,
 };
 
 /// The whole configuration; components receive their section, never this.
@@ -59,6 +61,8 @@ pub struct Config {
     pub url: UrlConfig,
     /// Security limits.
     pub limits: LimitsConfig,
+    /// How often clients may ask.
+    pub rate_limits: RateLimitsConfig,
     /// Fetching sources.
     pub source: SourceConfig,
     /// Worker threads and queue.
@@ -113,6 +117,7 @@ pub const SECTIONS: &[Section] = &[
     section("Server", server::VARS),
     section("Access", access::VARS),
     section("Workers", workers::VARS),
+    section("Rate limits", rate_limits::VARS),
     section("URLs, signatures, presets", url::VARS),
     section("Limits", limits::VARS),
     section("Sources", source::VARS),

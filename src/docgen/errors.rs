@@ -80,6 +80,12 @@ fn situation(kind: Kind) -> &'static str {
         Kind::ResultTooLarge => "the result would be larger than the server is willing to make",
         Kind::BrokenImage => "the source cannot be decoded",
         Kind::BrokenSvg => "the SVG source is not well-formed",
+        Kind::RateLimitGlobal => {
+            "more requests than `IMGFORGE_RATE_LIMIT_PER_MINUTE`, from all clients together"
+        }
+        Kind::RateLimitClient => {
+            "more requests from one client than `IMGFORGE_CLIENT_RATE_LIMIT_PER_MINUTE`"
+        }
         Kind::QueueFull => "too many requests wait already",
         Kind::Timeout => "the request took longer than `IMGPROXY_TIMEOUT`",
         Kind::Cancelled => "the client closed the connection",

@@ -20,7 +20,7 @@ use warp::reply::Response;
 use super::request::vary;
 use super::{Settings, cache_status, caching, disposition, error_page};
 use crate::config::DeliveryConfig;
-use crate::error::Error;
+use crate::error::{Error, Quota};
 use crate::redact;
 use crate::service::{Body, ImageResponse, ReplyKind, Sizes, validators};
 
@@ -91,6 +91,7 @@ impl Writer {
         ) {
             headers.insert(CACHE_CONTROL, value);
         }
+        quota(&mut headers, response.quota);
         if let Some(status) = response.cache_status {
             cache_status::write(&mut headers, status);
             if self.delivery.cache_control_passthrough {
@@ -127,6 +128,7 @@ impl Writer {
         if let Some(seconds) = error.retry_after() {
             headers.insert(RETRY_AFTER, seconds.into());
         }
+        quota(&mut headers, error.quota());
         self.negotiated(&mut headers);
         with(body.into_response(), status, headers)
     }
@@ -226,6 +228,18 @@ fn with(mut response: Response, status: StatusCode, headers: HeaderMap) -> Respo
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// `draft-ietf-httpapi-ratelimit-headers-06`.
+fn quota(headers: &mut HeaderMap, quota: Option<Quota>) {
+    let Some(quota) = quota else { return };
+    for (name, value) in [
+        ("ratelimit-limit", quota.limit),
+        ("ratelimit-remaining", quota.remaining),
+        ("ratelimit-reset", quota.reset),
+    ] {
+        headers.insert(HeaderName::from_static(name), value.into());
+    }
 }
 
 fn debug_headers(headers: &mut HeaderMap, sizes: Sizes) {

@@ -140,8 +140,10 @@ label! {
     Reason {
         /// The queue is full.
         Queue => "queue",
+        /// Too many requests from everybody together.
+        RateLimitGlobal => "rate_limit_global",
         /// Too many requests from one client.
-        RateLimit => "rate_limit",
+        RateLimitClient => "rate_limit_client",
         /// Missing or wrong signature or token.
         Signature => "signature",
         /// Source not allowed.

@@ -107,5 +107,6 @@ pub(super) fn empty(kind: ReplyKind, parsed: ParsedRequest) -> ImageResponse {
         processing_options,
         fallback_for: None,
         cache_status: None,
+        quota: None,
     }
 }

@@ -18,13 +18,14 @@ use super::assets::Assets;
 use super::downloads::{Downloads, Failure, Obtained, Use};
 use super::fetch_count::FetchCount;
 use super::lookup::{Made, Wanted};
+use super::rate_limits::RateLimits;
 use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
 use super::{Asked, Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
 use crate::cache::{Freshness, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Quota};
 use crate::format::ImageFormat;
 use crate::live::Live;
 use crate::monitoring::trace;
@@ -42,6 +43,8 @@ pub type ImageWorkers = Workers<Job, Result<Processed, Error>, Cancel>;
 pub struct Parts {
     /// What a URL has to satisfy.
     pub rules: Live<Rules>,
+    /// How often may be asked.
+    pub rate_limits: RateLimits,
     /// Fetches sources.
     pub downloads: Downloads,
     /// Bounds the bytes of all sources.
@@ -119,7 +122,42 @@ impl ImageService {
     }
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
-        let parsed = self.parts.rules.get().parse(&request)?;
+        let mut quota = None;
+        let answer = match self.admit(&request, &mut quota) {
+            Ok(parsed) => self.respond(request, parsed).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) => Ok(ImageResponse { quota, ..answer }),
+            Err(error) => Err(error.with_quota(quota)),
+        }
+    }
+
+    /// What the request asks for, if it may ask at all. Nothing is parsed before the signature is right, and only what
+    /// is signed counts for the limit of all, so that nobody can use it up with invented URLs.
+    fn admit(
+        &self,
+        request: &ImageRequest,
+        quota: &mut Option<Quota>,
+    ) -> Result<ParsedRequest, Error> {
+        let limits = &self.parts.rate_limits;
+        let client = limits.take_of_client(request.client)?;
+        *quota = client;
+        let rules = self.parts.rules.get();
+        let path = rules.verify(&request.target)?;
+        let all = limits.take()?;
+        *quota = [client, all]
+            .into_iter()
+            .flatten()
+            .min_by_key(|q| q.remaining);
+        rules.parse(&path, &request.features)
+    }
+
+    async fn respond(
+        &self,
+        request: ImageRequest,
+        parsed: ParsedRequest,
+    ) -> Result<ImageResponse, Error> {
         trace::describe(&parsed.source_url, || parsed.options.to_string());
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {

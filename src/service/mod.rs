@@ -4,10 +4,12 @@ pub mod answer;
 pub mod assets;
 pub mod downloads;
 mod fetch_count;
+mod gcra;
 pub mod hosts;
 pub mod image;
 mod lookup;
 pub mod purge;
+pub mod rate_limits;
 pub mod rules;
 mod stored;
 pub mod validators;
@@ -22,7 +24,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
 
-use crate::error::Error;
+use crate::error::{Error, Quota};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::options::ClientFeatures;
@@ -95,6 +97,8 @@ pub struct ImageResponse {
     pub fallback_for: Option<Error>,
     /// How the result cache took part; `None` where no cache is on.
     pub cache_status: Option<CacheStatus>,
+    /// What the rate limits leave, of the one that leaves the least; `None` where none is on.
+    pub quota: Option<Quota>,
 }
 
 /// Bytes in memory or a stream from the source.

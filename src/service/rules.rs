@@ -1,8 +1,8 @@
 //! What a URL has to satisfy: its signature, its options and presets, its source. Replaced as a whole on a reload.
 
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::ImageRequest;
 use crate::config::UrlConfig;
 use crate::error::Error;
 use crate::options::{ClientFeatures, ParsedRequest, Parser, PresetError};
@@ -28,10 +28,18 @@ impl Rules {
         })
     }
 
-    /// Splits, verifies and parses the target; nothing is parsed before the signature is right.
-    pub(super) fn parse(&self, request: &ImageRequest) -> Result<ParsedRequest, Error> {
-        let path = self.verifier.verify(path::split(&request.target)?)?;
-        self.parser.parse(&path, &request.features, now_unix())
+    /// Splits the target and verifies it; gives the part that is left to parse.
+    pub(super) fn verify<'a>(&self, target: &'a str) -> Result<Cow<'a, str>, Error> {
+        Ok(self.verifier.verify(path::split(target)?)?)
+    }
+
+    /// What a verified path asks for.
+    pub(super) fn parse(
+        &self,
+        path: &str,
+        features: &ClientFeatures,
+    ) -> Result<ParsedRequest, Error> {
+        self.parser.parse(path, features, now_unix())
     }
 
     /// What a target asks for, whoever has signed it, whenever it expires and whatever the client's headers say.

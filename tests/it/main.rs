@@ -41,6 +41,7 @@ mod pixels;
 mod process;
 mod purge;
 mod queue;
+mod rate_limits;
 mod reload;
 mod reporting;
 mod routes;

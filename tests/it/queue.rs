@@ -1,11 +1,14 @@
 //! Workers and the queue in front of them, over real connections.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
 use crate::common::server::image_path;
-use crate::common::{Origin, Script, Server, client, eventually, pictures};
+use crate::common::{Origin, Process, Script, Server, client, eventually, pictures};
 
 async fn send(server: &Server, source: &str) -> TcpStream {
     client::send(server.addr, "GET", &image_path("w:10", source), &[]).await
@@ -165,4 +168,57 @@ async fn sources_are_read_as_there_is_room() {
         assert_eq!(client::read(stream, "GET").await.status, 200);
     }
     assert_eq!(client::read(&mut stalled, "GET").await.status, 504);
+}
+
+/// The middle of the times that 21 answers took.
+async fn median(of: SocketAddr, target: &str) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..21 {
+        let started = Instant::now();
+        let reply = client::request(of, "GET", target, &[]).await;
+        took.push(started.elapsed());
+        assert_eq!(reply.status, 200, "{target}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    took.sort();
+    took[10]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_and_metrics_answer_at_ten_times_the_capacity() {
+    let origin = Origin::start().await;
+    let noise = pictures::noise_png(700, 700);
+    origin.otherwise(Script::file(noise, "image/png"));
+    let process = Process::start(&[
+        ("IMGPROXY_WORKERS", "2"),
+        ("IMGPROXY_REQUESTS_QUEUE_SIZE", "6"),
+        ("IMGPROXY_TIMEOUT", "60"),
+    ])
+    .await;
+    // 80 clients that come back as long as the test lasts; there is room for 8.
+    let addr = process.addr;
+    let mut clients = tokio::task::JoinSet::new();
+    let counts = [200, 429].map(|status| (status, Arc::new(AtomicUsize::new(0))));
+    for number in 0..80 {
+        let source = origin.url(&format!("/{number}.png"));
+        let counts = counts.clone();
+        clients.spawn(async move {
+            loop {
+                let path = image_path("rs:fit:600:600/bl:2", &source);
+                let reply = client::request(addr, "GET", &path, &[]).await;
+                let (_, count) = counts.iter().find(|(s, _)| *s == reply.status).unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(400)).await;
+            }
+        });
+    }
+    let count = |index: usize| counts[index].1.load(Ordering::Relaxed);
+    eventually("the queue is full", || count(1) >= 72).await;
+    for (of, target) in [(process.addr, "/health"), (process.metrics, "/metrics")] {
+        let median = median(of, target).await;
+        assert!(median < Duration::from_millis(50), "{target}: {median:?}");
+    }
+    eventually("work is done all the same", || count(0) > 0).await;
+    assert!(clients.try_join_next().is_none(), "a client has failed");
+    clients.shutdown().await;
 }

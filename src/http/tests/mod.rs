@@ -173,6 +173,7 @@ fn processed(body: Bytes) -> ImageResponse {
         processing_options: "width:20".to_owned(),
         fallback_for: None,
         cache_status: None,
+        quota: None,
     }
 }
 
