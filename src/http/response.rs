@@ -146,10 +146,10 @@ impl Writer {
         )
     }
 
-    /// The answer to HEAD and OPTIONS. imgproxy lets caches keep it as long as a picture, which nobody wants.
+    /// The answer to HEAD and OPTIONS, kept by caches as long as a picture: imgproxy's rule.
     pub(super) fn always(&self) -> Response {
         let mut response = plain(StatusCode::OK, " ");
-        let value = HeaderValue::from_static("no-cache");
+        let value = caching::default(&self.delivery);
         response.headers_mut().insert(CACHE_CONTROL, value);
         response
     }

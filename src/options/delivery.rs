@@ -63,7 +63,7 @@ pub static BYPASS_CACHE: OptionDef<Delivery> = OptionDef {
     group: Group::Handling,
     summary: "Make the result anew, whatever the server's caches have",
     docs: "A boolean, default false. When true, the result is neither taken from the server's result cache nor kept in it, \
-and the source is downloaded anew. Needs `IMGPROXY_ALLOW_BYPASS_CACHE`; without it the URL is answered with 403. Caches \
+and the source is downloaded anew. Needs `IMGPROXY_ALLOW_BYPASS_CACHE`; without it the option is an unknown one, 404. Caches \
 between server and client do not know of it.",
     access: Access::BypassCache,
     apply: |delivery, args| {

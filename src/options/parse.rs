@@ -159,8 +159,9 @@ impl Parser {
             Access::Security if !self.allow_security_options => {
                 return Err(ParseError::SecurityDenied);
             }
+            // imgproxy 4.0 does not know the option.
             Access::BypassCache if !self.allow_bypass_cache => {
-                return Err(ParseError::BypassDenied);
+                return Err(ParseError::Unknown((*name).to_owned()));
             }
             _ => {}
         }
@@ -259,8 +260,6 @@ enum ParseError {
     Forbidden(String),
     #[error("Security processing options are not allowed")]
     SecurityDenied,
-    #[error("Bypassing the cache is not allowed")]
-    BypassDenied,
     #[error("Expired URL")]
     Expired,
     #[error("Unknown preset: {0}")]
@@ -272,7 +271,7 @@ enum ParseError {
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
         let kind = match error {
-            ParseError::SecurityDenied | ParseError::BypassDenied => Kind::SecurityOptionDenied,
+            ParseError::SecurityDenied => Kind::SecurityOptionDenied,
             ParseError::EmptyPath(_)
             | ParseError::BasicFormat
             | ParseError::Unknown(_)

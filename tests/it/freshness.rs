@@ -229,6 +229,6 @@ async fn the_cache_can_be_bypassed_where_that_is_allowed() {
         assert_eq!(origin.asked("/a.png").len(), asked, "{options}");
     }
     let strict = Server::start(&[MEMORY]).await;
-    assert_eq!(strict.image("bc:1", &source).await.status, 403);
-    assert_eq!(strict.image("bc:0", &source).await.status, 403);
+    assert_eq!(strict.image("bc:1", &source).await.status, 404);
+    assert_eq!(strict.image("bc:0", &source).await.status, 404);
 }
