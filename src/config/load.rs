@@ -174,14 +174,11 @@ struct Candidate {
 
 /// Every name of `var` that is set, the one that counts first.
 fn candidates(var: &Var, env: &dyn Env) -> Vec<Candidate> {
-    let prefixes = var.scope.prefixes();
-    let names = std::iter::once((var.name, None, prefixes)).chain(var.aliases.iter().map(|a| {
-        let prefixes = if a.whole { &[""][..] } else { prefixes };
-        (a.name, Some(a.deprecated), prefixes)
-    }));
+    let names = std::iter::once((var.name, None))
+        .chain(var.aliases.iter().map(|a| (a.name, Some(a.deprecated))));
     names
-        .flat_map(|(bare, alias, prefixes)| {
-            let prefixes = prefixes.iter();
+        .flat_map(|(bare, alias)| {
+            let prefixes = var.scope.prefixes().iter();
             prefixes.map(move |prefix| (format!("{prefix}{bare}"), alias))
         })
         .filter_map(|(name, alias)| {

@@ -357,9 +357,9 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_and_older_names() {
+    fn older_names() {
         let config = Config::from_pairs(&[
-            ("IMGRPOXY_SWIFT_TIMEOUT_SECONDS", "7"),
+            ("IMGPROXY_SWIFT_TIMEOUT_SECONDS", "7"),
             ("IMGPROXY_S3_DECRYPTION_CLIENT_ENABLED", "true"),
             ("IMGPROXY_S3_ENDPOINT", "minio:9000"),
             ("IMGPROXY_S3_ACCESS_POINTS", " a=b ;; c=d=e "),

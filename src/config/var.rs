@@ -68,8 +68,6 @@ pub struct Alias {
     pub name: &'static str,
     /// Whether `FAIL_ON_DEPRECATION` refuses it.
     pub deprecated: bool,
-    /// Whether the name is whole and takes no prefix.
-    pub whole: bool,
 }
 
 /// Why a value was refused. Neither variant repeats the whole value: it may be a secret.
@@ -206,16 +204,6 @@ impl Alias {
         Self {
             name,
             deprecated: false,
-            whole: false,
-        }
-    }
-
-    /// A whole name, which takes no prefix.
-    pub(super) const fn whole(name: &'static str) -> Self {
-        Self {
-            name,
-            deprecated: false,
-            whole: true,
         }
     }
 
@@ -224,7 +212,6 @@ impl Alias {
         Self {
             name,
             deprecated: true,
-            whole: false,
         }
     }
 }

@@ -205,16 +205,14 @@ pub(in crate::config) const VARS: &[Var] = &[
         SECONDS,
         "Time from the connection to the head of an answer.",
         |d, v| integer(v).map(|n| d.config.source.storage.swift.connect_timeout = n),
-    )
-    .aliases(&[Alias::whole("IMGRPOXY_SWIFT_CONNECT_TIMEOUT_SECONDS")]),
+    ),
     Var::new(
         "SWIFT_TIMEOUT_SECONDS",
         "60",
         SECONDS,
         "Longest pause within the body of an answer.",
         |d, v| integer(v).map(|n| d.config.source.storage.swift.timeout = n),
-    )
-    .aliases(&[Alias::whole("IMGRPOXY_SWIFT_TIMEOUT_SECONDS")]),
+    ),
     Var::new("SWIFT_ALLOWED_BUCKETS", "", LIST, ALLOWED, |d, v| {
         d.config.source.storage.swift.buckets.allowed = strings(v);
         Ok(())
