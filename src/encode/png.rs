@@ -39,6 +39,11 @@ fn save(image: &Image, options: &SaveOptions<'_>) -> Result<Bytes, vips::Error> 
     }
 }
 
+/// Whether the result has a palette, for which all pixels are looked at first.
+pub fn has_palette(image: &Image, config: &ProcessingConfig) -> bool {
+    palette_bits(palette_depth(image), config).is_some()
+}
+
 /// Bits per pixel of the palette, or `None` for true colour. Rule: `spec/formats.md` section 5.2.
 fn palette_bits(source_depth: i32, config: &ProcessingConfig) -> Option<i32> {
     if config.png_quantize {

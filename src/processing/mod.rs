@@ -130,7 +130,7 @@ fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
         finish::finish(&context, state, false)?
     };
     let result_size = load::displayed_size(&image);
-    let (bytes, format) = save::save(&context, &image)?;
+    let (bytes, format) = save::save(&context, image)?;
     Ok(Processed {
         bytes,
         format,

@@ -12,7 +12,7 @@ use crate::plan;
 use crate::vips::Image;
 
 /// Encodes the finished image; the format can differ from the wanted one where AVIF cannot hold it.
-pub(super) fn save(context: &Context<'_>, image: &Image) -> Result<(Bytes, ImageFormat), Error> {
+pub(super) fn save(context: &Context<'_>, image: Image) -> Result<(Bytes, ImageFormat), Error> {
     let size = Size::new(image.width().into(), image.height().into());
     let format = plan::output::small_avif(context.format, size, image.has_alpha());
     let output = &context.job.options.output;
@@ -29,10 +29,11 @@ pub(super) fn save(context: &Context<'_>, image: &Image) -> Result<(Bytes, Image
         )
     })?;
     let searches = output.max_bytes > 0 && plan::output::searches_quality(format);
-    let image = if searches {
-        image.copy_memory()?
+    let in_memory = format == ImageFormat::Png && encode::png::has_palette(&image, config);
+    let image = if searches || in_memory {
+        detached(image)?
     } else {
-        image.clone()
+        image
     };
     context.cancel.watch(&image);
     loop {
@@ -49,4 +50,11 @@ pub(super) fn save(context: &Context<'_>, image: &Image) -> Result<(Bytes, Image
             Some(next) => quality = next,
         }
     }
+}
+
+/// The pixels alone: the decoder with its buffers goes before an encoder that takes all pixels at once has its own.
+fn detached(image: Image) -> Result<Image, Error> {
+    let pixels = image.copy_memory()?;
+    drop(image);
+    Ok(pixels)
 }
