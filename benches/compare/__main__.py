@@ -127,7 +127,7 @@ def main():
     parser.add_argument("--corpus", type=pathlib.Path, default=ROOT.parent / "shared" / "corpus", help="folder of photographs")
     parser.add_argument("--json", type=pathlib.Path, help="file for the figures")
     parser.add_argument("--markdown", action="store_true", help="print the table of docs/performance.md")
-    parser.add_argument("--check", action="store_true", help="only see that every scenario works: few requests, small figures")
+    parser.add_argument("--check", action="store_true", help="only see that every scenario works, with few requests and small pictures")
     arguments = parser.parse_args()
     if arguments.check:
         arguments.rounds, arguments.requests, arguments.clients = 1, 1, 1
@@ -138,14 +138,14 @@ def main():
         "ours": dict(pair.split("=", 1) for pair in arguments.ours_env),
         "other": dict(pair.split("=", 1) for pair in arguments.other_env),
     }
-    real = arguments.corpus.is_dir()
-    folder = (TARGET / "compare" / ("photographs" if real else "drawn")).absolute()
-    process, address = origin.start(pictures.make(folder, binaries["ours"], arguments.corpus))
+    kind, folder, sources = pictures.make(
+        (TARGET / "compare").absolute(), binaries["ours"], arguments.corpus, small=arguments.check)
+    process, address = origin.start(sources)
     results, wrong = {}, []
     load, started = os.getloadavg()[0], time.monotonic()
     try:
         if not arguments.markdown:
-            print(report.heading(binaries, real), flush=True)
+            print(report.heading(binaries, kind), flush=True)
         for scenario in chosen:
             try:
                 results[scenario.name] = measure(scenario, binaries, environments, address, folder, arguments)

@@ -21,7 +21,7 @@ CORPUS = {
 CONVERTED = [
     ("12mp.jpg", "scene.bmp", "q:85"),
     ("2mp.jpg", "scene.bmp", "rs:force:1920:1080/q:90"),
-    ("p3.jpg", "scene.bmp", "rs:force:4032:3024/q:85/el:1"),
+    ("p3.jpg", "scene.bmp", "q:85"),
     ("10mp.webp", "scene.bmp", "rs:force:3648:2736/q:80"),
     ("small.jpg", "2mp.jpg", "rs:fill:640:427/q:85"),
     ("progressive.jpg", "12mp.jpg", "q:85"),
@@ -32,12 +32,15 @@ PROGRESSIVE = {"IMGPROXY_JPEG_PROGRESSIVE": "true"}
 SERVED = ["small.jpg", "2mp.jpg", "12mp.jpg", "progressive.jpg", "rgba.png", "10mp.webp", "30.gif", "p3.jpg"]
 
 
-def make(folder, binary, corpus):
-    """Sees to it that `folder` has all of them; gives `{name: bytes}` of those that the origin serves."""
+def make(target, binary, corpus, small):
+    """Sees to it that a folder below `target` has all of them; gives what kind they are, the folder, and `{name: bytes}`
+    of those that the origin serves. `small` ones are for trying the program out: drawn, and at most 1068×712."""
+    have_corpus = not small and all((corpus / path).is_file() for path in CORPUS.values())
+    kind = "small" if small else "photographs" if have_corpus else "drawn"
+    folder = target / kind
     folder.mkdir(parents=True, exist_ok=True)
-    have_corpus = all((corpus / path).is_file() for path in CORPUS.values())
     if not have_corpus:
-        _once(folder / "scene.bmp", scene)
+        _once(folder / "scene.bmp", lambda: scene(*((2, 2) if small else (8, 8))))
     for name, source, options in CONVERTED:
         if have_corpus and name in CORPUS:
             _once(folder / name, (corpus / CORPUS[name]).read_bytes)
@@ -48,7 +51,7 @@ def make(folder, binary, corpus):
     _once(folder / "rgba.png", lambda: rgba_png(*read_bmp((folder / "rgba.bmp").read_bytes())))
     _once(folder / "30.gif", lambda: animation(*read_bmp((folder / "30.bmp").read_bytes())))
     _once(folder / "mark.png", mark)
-    return {name: (folder / name).read_bytes() for name in SERVED}
+    return kind, folder, {name: (folder / name).read_bytes() for name in SERVED}
 
 
 def _once(path, maker):
@@ -69,9 +72,9 @@ def _convert(binary, folder, source, options, name, environment):
     return body
 
 
-def scene():
-    """A BMP of 12 megapixels with detail of every size: one tile of noise in octaves, each copy with its own tones."""
-    width, height, across, down = 534, 356, 8, 8
+def scene(across, down):
+    """A BMP with detail of every size: one tile of noise in octaves, each of its copies with tones of its own."""
+    width, height = 534, 356
     choose = random.Random(9)
     light = _noise(choose, width, height, [(60, 64), (30, 16), (14, 5), (8, 1)])
     tint = _noise(choose, width, height, [(30, 40)])

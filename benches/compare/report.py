@@ -33,12 +33,12 @@ def ratios(result):
     }
 
 
-def heading(binaries, real):
+def heading(binaries, kind):
     """What is compared, on which machine."""
     lines = [f"{name:6} {path}" for name, path in binaries.items()]
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     lines.append(f"on     {os.cpu_count()} × {cpu[1] if cpu else platform.machine()}, {platform.system()} {platform.release()}")
-    lines.append("with   " + ("photographs of the corpus" if real else "drawn pictures"))
+    lines.append(f"with   pictures: {kind}")
     return "\n".join(lines) + "\n"
 
 
