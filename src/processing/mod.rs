@@ -5,6 +5,8 @@
 mod animation;
 mod colour;
 mod finish;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod load;
 mod metadata;
 mod pipeline;
