@@ -14,7 +14,10 @@ use libfuzzer_sys::fuzz_target;
 const MOST_PIXELS: i64 = 1 << 18;
 
 fuzz_target!(|data: &[u8]| {
-    for header in [Header::of_file(data), Header::of_icon(data)].into_iter().flatten() {
+    for header in [Header::of_file(data), Header::of_icon(data)]
+        .into_iter()
+        .flatten()
+    {
         let size = header.size();
         assert!(size.width > 0 && size.height > 0, "{size}");
         if size.pixels() <= MOST_PIXELS as _ {
@@ -30,7 +33,11 @@ fuzz_target!(|data: &[u8]| {
         start();
         if let Ok(image) = ico::LOADER.load(&bytes, &WHOLE) {
             let picture = (i64::from(image.width()), i64::from(image.height()));
-            assert_eq!(picture, (size.width, size.height), "limits were checked with another size");
+            assert_eq!(
+                picture,
+                (size.width, size.height),
+                "limits were checked with another size"
+            );
         }
     }
 });

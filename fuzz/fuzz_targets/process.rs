@@ -56,7 +56,10 @@ static SETTINGS: LazyLock<(Vec<Options>, Arc<Settings>)> = LazyLock::new(|| {
     let parser = Parser::new(&config.url, 0).unwrap();
     let parse = |options: &&str| {
         let path = format!("{options}/plain/local:///a");
-        parser.parse(&path, &ClientFeatures::default(), 0).unwrap().options
+        parser
+            .parse(&path, &ClientFeatures::default(), 0)
+            .unwrap()
+            .options
     };
     let settings = Settings {
         processing: config.processing.clone(),
@@ -68,11 +71,19 @@ static SETTINGS: LazyLock<(Vec<Options>, Arc<Settings>)> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    let Some((which, data)) = data.split_first() else { return };
-    let Some(format) = sniff(data, None, None) else { return };
+    let Some((which, data)) = data.split_first() else {
+        return;
+    };
+    let Some(format) = sniff(data, None, None) else {
+        return;
+    };
     let (options, settings) = &*SETTINGS;
     let job = Job {
-        source: SourceImage { bytes: Bytes::copy_from_slice(data), format, headers: HeaderMap::new() },
+        source: SourceImage {
+            bytes: Bytes::copy_from_slice(data),
+            format,
+            headers: HeaderMap::new(),
+        },
         options: options[usize::from(*which) % options.len()].clone(),
         features: ClientFeatures::default(),
         settings: Arc::clone(settings),
@@ -80,6 +91,10 @@ fuzz_target!(|data: &[u8]| {
     };
     let _thread = ThreadGuard::new();
     if let Ok(result) = process(&job, &Cancel::new()) {
-        assert_eq!(sniff(&result.bytes, None, None), Some(result.format), "what is written can be told");
+        assert_eq!(
+            sniff(&result.bytes, None, None),
+            Some(result.format),
+            "what is written can be told"
+        );
     }
 });

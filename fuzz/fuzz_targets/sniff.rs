@@ -10,5 +10,8 @@ fuzz_target!(|data: &[u8]| {
     let start = data.get(..WINDOW).unwrap_or(data);
     assert_eq!(sniff(start, None, None), format, "only the window counts");
     let raw = sniff(data, Some("nef"), Some("image/x-nikon-nef"));
-    assert!(raw.is_none() || raw == format, "a name can only rule a format out");
+    assert!(
+        raw.is_none() || raw == format,
+        "a name can only rule a format out"
+    );
 });

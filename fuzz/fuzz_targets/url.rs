@@ -20,17 +20,26 @@ static CONFIG: LazyLock<UrlConfig> = LazyLock::new(|| UrlConfig {
     ],
     allow_security_options: true,
     allow_bypass_cache: true,
-    ..Config::from_pairs(&[("IMGPROXY_KEY", "6b6579"), ("IMGPROXY_SALT", "73616c74")]).unwrap().url
+    ..Config::from_pairs(&[("IMGPROXY_KEY", "6b6579"), ("IMGPROXY_SALT", "73616c74")])
+        .unwrap()
+        .url
 });
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| Verifier::new(&CONFIG));
 static PARSER: LazyLock<Parser> = LazyLock::new(|| Parser::new(&CONFIG, NOW).unwrap());
 
 fuzz_target!(|target: &str| {
-    let Ok(split) = path::split(target) else { return };
+    let Ok(split) = path::split(target) else {
+        return;
+    };
     let path = split.path.clone().into_owned();
     assert!(VERIFIER.verify(split).is_err(), "nobody knows the key");
     let features = ClientFeatures::default();
-    let Ok(request) = PARSER.parse(&path, &features, NOW) else { return };
+    let Ok(request) = PARSER.parse(&path, &features, NOW) else {
+        return;
+    };
     assert_eq!(PARSER.parse(&path, &features, NOW).unwrap(), request);
-    assert!(!request.options.cache_form().contains('\n'), "a line of its own");
+    assert!(
+        !request.options.cache_form().contains('\n'),
+        "a line of its own"
+    );
 });
