@@ -117,9 +117,22 @@ pub fn blend(
         Interpretation::Grey16 if !overlay_is_grey => Interpretation::Rgb16,
         space => space,
     };
+    if !image.has_alpha() && image.interpretation() == space {
+        return blend_parts(image, &overlay, space, places);
+    }
+    blend_all(image, &overlay, space, places)
+}
+
+/// Blends an overlay that has alpha.
+fn blend_all(
+    image: &Image,
+    overlay: &Image,
+    space: Interpretation,
+    places: &[(i64, i64)],
+) -> Result<Image, vips::Error> {
     let mut blended = image.clone();
     for (left, top) in places {
-        blended = calls::composite2(&blended, &overlay, int(*left), int(*top), Some(space))?;
+        blended = calls::composite2(&blended, overlay, int(*left), int(*top), Some(space))?;
     }
     let blended = calls::cast(&blended, image.format())?;
     if image.has_alpha() {
@@ -128,10 +141,85 @@ pub fn blend(
     calls::extract_band(&blended, 0, blended.bands() - 1)
 }
 
+/// The same for an opaque image in the space of the blending, whose other pixels would come out as they went in: only
+/// what lies under the overlays is computed.
+fn blend_parts(
+    image: &Image,
+    overlay: &Image,
+    space: Interpretation,
+    places: &[(i64, i64)],
+) -> Result<Image, vips::Error> {
+    let mut blended = image.clone();
+    for (left, top) in places {
+        let (x, width) = covered(*left, overlay.width(), image.width());
+        let (y, height) = covered(*top, overlay.height(), image.height());
+        if width < 1 || height < 1 {
+            continue;
+        }
+        let part = calls::extract_area(&blended, int(x), int(y), int(width), int(height))?;
+        let part = calls::composite2(&part, overlay, int(left - x), int(top - y), Some(space))?;
+        let part = calls::extract_band(&part, 0, image.bands())?;
+        let part = calls::cast(&part, image.format())?;
+        blended = calls::insert(&blended, &part, int(x), int(y))?;
+    }
+    Ok(blended)
+}
+
+/// Where something of a length begins and how long it is, as far as it lies on a canvas.
+fn covered(start: i64, length: i32, canvas: i32) -> (i64, i64) {
+    let first = start.max(0);
+    (
+        first,
+        (start + i64::from(length)).min(canvas.into()) - first,
+    )
+}
+
 /// Repeats an image in both directions.
 ///
 /// # Errors
 /// Whatever libvips says.
 pub fn replicate(image: &Image, across: i64, down: i64) -> Result<Image, vips::Error> {
     calls::replicate(image, int(across), int(down))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// Pixels that differ from their neighbours in every band.
+    fn noise(width: i32, height: i32, bands: i32, space: Interpretation) -> Image {
+        let pixels: Vec<u8> = (0..width * height * bands)
+            .map(|n| u8::try_from(n.wrapping_mul(7919) >> 3 & 0xff).unwrap())
+            .collect();
+        Image::from_pixels(Bytes::from(pixels), width, height, bands, space).unwrap()
+    }
+
+    #[test]
+    fn parts_and_the_whole_are_blended_alike() {
+        vips::ready();
+        for (bands, space) in [(3, Interpretation::Srgb), (1, Interpretation::Bw)] {
+            let image = noise(61, 43, bands, space);
+            let overlay = noise(20, 15, bands + 1, space);
+            for places in [
+                &[(0, 0)][..],
+                &[(30, 20)],
+                &[(-7, -4)],
+                &[(50, 35)],
+                &[(-20, 0), (61, 5), (3, 43)],
+                &[(5, 2), (5, 22)],
+                &[(5, 2), (12, 9)],
+            ] {
+                let parts = blend_parts(&image, &overlay, space, places).unwrap();
+                let whole = blend_all(&image, &overlay, space, places).unwrap();
+                assert_eq!(parts.bands(), whole.bands(), "{places:?}");
+                assert_eq!(
+                    parts.to_pixels().unwrap(),
+                    whole.to_pixels().unwrap(),
+                    "{space:?} {places:?}"
+                );
+            }
+        }
+    }
 }

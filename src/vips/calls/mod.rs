@@ -293,6 +293,16 @@ pub fn composite2(
     out(&operation.run()?)
 }
 
+/// Puts a picture of the same bands and format into another; it must lie inside.
+pub fn insert(main: &Image, part: &Image, x: i32, y: i32) -> Result<Image> {
+    let operation = Operation::new("insert")?
+        .set("main", main)?
+        .set("sub", part)?
+        .set("x", x)?
+        .set("y", y)?;
+    out(&operation.run()?)
+}
+
 /// Repeats the whole image.
 pub fn replicate(image: &Image, across: i32, down: i32) -> Result<Image> {
     out(&on("replicate", image)?
