@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use http::HeaderMap;
 use imgforge::config::Config;
+use imgforge::format::ImageFormat;
 use imgforge::format::sniff::sniff;
 use imgforge::options::{ClientFeatures, Options, Parser};
 use imgforge::processing::{Job, Settings, process};
@@ -77,6 +78,10 @@ fuzz_target!(|data: &[u8]| {
     let Some(format) = sniff(data, None, None) else {
         return;
     };
+    // A drawing of a few bytes can keep librsvg busy for hours. The server's deadline ends it, nothing does here.
+    if format == ImageFormat::Svg {
+        return;
+    }
     let (options, settings) = &*SETTINGS;
     let job = Job {
         source: SourceImage {
