@@ -44,15 +44,11 @@ impl Envelope {
     /// A format or an algorithm that is not read, or values that do not fit together.
     pub(super) fn of_object(headers: &HeaderMap) -> Result<Option<Self>, FetchError> {
         let field = |name: &str| field_of(headers, name);
-        let kind = match Format::of(&field)? {
-            Some(format) => format,
-            None => return Ok(None),
-        };
-        match kind {
-            Format::Second => Self::second(&field),
-            Format::Third => Self::third(&field),
+        match Format::of(&field)? {
+            Some(Format::Second) => Self::second(&field).map(Some),
+            Some(Format::Third) => Self::third(&field).map(Some),
+            None => Ok(None),
         }
-        .map(Some)
     }
 
     /// That of an object with `headers` and an instruction file. The third format leaves what belongs to the bytes in
