@@ -189,8 +189,9 @@ mod tests {
     use super::*;
 
     fn hex<const N: usize>(text: &str) -> [u8; N] {
-        let digit = |i: usize| char::from(text.as_bytes()[i]).to_digit(16).unwrap() as u8;
-        std::array::from_fn(|i| digit(2 * i) << 4 | digit(2 * i + 1))
+        std::array::from_fn(|i| {
+            u8::from_str_radix(text.get(2 * i..2 * i + 2).unwrap(), 16).unwrap()
+        })
     }
 
     /// The known answers of the S3 Encryption Client's own tests.
