@@ -140,6 +140,8 @@ label! {
     Reason {
         /// The queue is full.
         Queue => "queue",
+        /// No time for the job before the deadline.
+        Deadline => "deadline",
         /// Too many requests from everybody together.
         RateLimitGlobal => "rate_limit_global",
         /// Too many requests from one client.

@@ -4,6 +4,7 @@
 
 mod animation;
 mod colour;
+pub mod estimate;
 mod finish;
 mod load;
 mod metadata;
