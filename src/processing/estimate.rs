@@ -186,12 +186,15 @@ impl Facts {
             true => 4.0 * loaded,
             false => 0.0,
         };
+        // Turns and effects work on copies, from one into another.
+        let copied = |is_on: bool| if is_on { 8.0 } else { 0.0 };
+        let changed = copied(!plan.rotation().is_identity()) + copied(effects(options) > 0.0);
         let held = row.held_stored * stored + row.held_loaded * loaded + progressive + copies;
         let rows = 4.0 * ROWS_HELD * float(size.width) / shrink;
         let frames = f64::from(frames);
         Estimate {
             work: BASE + nanos(frames * pixels),
-            bytes: bytes(frames * (held + costs(result).encoder * made) + rows),
+            bytes: bytes(frames * (held + (costs(result).encoder + changed) * made) + rows),
             result,
         }
     }
@@ -274,3 +277,145 @@ const DRAWING: Size = Size {
     width: 500,
     height: 500,
 };
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::config::{LimitsConfig, ProcessingConfig};
+    use crate::geometry::Angle;
+
+    const MEGA: i64 = 1_000_000;
+
+    fn settings() -> Settings {
+        let mut processing = ProcessingConfig::default();
+        processing.preferred_formats = vec![ImageFormat::Jpeg, ImageFormat::Png];
+        Settings {
+            processing,
+            limits: LimitsConfig {
+                max_animation_frames: 100,
+                ..LimitsConfig::default()
+            },
+            watermark_opacity: 1.0,
+            savable: ImageFormat::ALL.to_vec(),
+        }
+    }
+
+    fn facts(format: ImageFormat, width: i64, height: i64) -> Facts {
+        Facts {
+            format,
+            header: Header {
+                size: Size::new(width, height),
+                frames: 1,
+                progressive: false,
+            },
+            bytes: 1000,
+        }
+    }
+
+    fn options(width: i64, format: ImageFormat) -> Options {
+        let mut options = Options::default();
+        options.pipeline.resize.width = width;
+        options.output.format = Some(format);
+        options
+    }
+
+    fn estimate(facts: &Facts, options: &Options) -> Estimate {
+        facts.estimate(options, &settings(), ClientFeatures::default())
+    }
+
+    #[test]
+    fn more_pixels_and_dearer_formats_cost_more() {
+        use ImageFormat::{Avif, Jpeg, Png, Webp};
+        let large = facts(Jpeg, 4000, 3000);
+        let costs = [
+            (facts(Jpeg, 100, 100), options(50, Jpeg)),
+            (large, options(200, Jpeg)),
+            (large, options(2000, Jpeg)),
+            (large, options(2000, Png)),
+            (large, options(2000, Webp)),
+            (large, options(2000, Avif)),
+        ]
+        .map(|(facts, options)| estimate(&facts, &options).work);
+        assert!(costs.is_sorted(), "{costs:?}");
+        assert!(costs[5] > 100 * costs[1], "{costs:?}");
+        let mut blurred = options(2000, Jpeg);
+        blurred.pipeline.blur = 10.0;
+        assert!(estimate(&large, &blurred).work > 3 * costs[2]);
+    }
+
+    #[test]
+    fn a_picture_that_is_shrunk_while_loading_is_not_held() {
+        let whole = facts(ImageFormat::Webp, 8000, 6000);
+        let small = estimate(&whole, &options(400, ImageFormat::Jpeg));
+        assert!(small.bytes < 100_000_000, "{}", small.bytes);
+        let full = estimate(&whole, &options(0, ImageFormat::Jpeg));
+        assert!(full.bytes > 200_000_000, "{}", full.bytes);
+        // A JPEG is read row by row.
+        let rows = estimate(
+            &facts(ImageFormat::Jpeg, 8000, 6000),
+            &options(0, ImageFormat::Jpeg),
+        );
+        assert!(rows.bytes < 20_000_000, "{}", rows.bytes);
+    }
+
+    #[test]
+    fn what_holds_all_pixels() {
+        let png = facts(ImageFormat::Png, 5000, 5000);
+        let wanted = options(0, ImageFormat::Png);
+        let rows = estimate(&png, &wanted).bytes;
+        assert!(rows < 25_000_000, "{rows}");
+        let mut interlaced = png;
+        interlaced.header.progressive = true;
+        let mut turned = wanted.clone();
+        turned.pipeline.rotate = Angle::D90;
+        let mut trimmed = wanted.clone();
+        trimmed.pipeline.trim.threshold = Some(10.0);
+        for (facts, options) in [(interlaced, wanted), (png, turned), (png, trimmed)] {
+            let bytes = estimate(&facts, &options).bytes;
+            assert!(bytes >= 100_000_000, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn frames_multiply_as_far_as_they_are_processed() {
+        let mut gif = facts(ImageFormat::Gif, 1000, 1000);
+        gif.header.frames = 50;
+        let wanted = options(100, ImageFormat::Gif);
+        let all = estimate(&gif, &wanted).work;
+        let still = estimate(&gif, &options(100, ImageFormat::Jpeg)).work;
+        assert!(all > 20 * still, "{all:?} {still:?}");
+        let mut first = wanted;
+        first.limits.max_animation_frames = Some(1);
+        assert!(estimate(&gif, &first).work < all / 20);
+    }
+
+    #[test]
+    fn what_goes_out_as_it_came_costs_next_to_nothing() {
+        let mut skipped = options(0, ImageFormat::Png);
+        skipped.output.skip_processing = vec![ImageFormat::Png];
+        let png = facts(ImageFormat::Png, 7000, 7000);
+        let estimate = estimate(&png, &skipped);
+        assert_eq!((estimate.work, estimate.bytes), (BASE, 1000));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_guessed() {
+        let source = |format, length: usize| SourceImage {
+            bytes: Bytes::from(vec![0; length]),
+            format,
+            headers: HeaderMap::new(),
+        };
+        let small = Facts::of(&source(ImageFormat::Png, 1000));
+        let large = Facts::of(&source(ImageFormat::Png, 1_000_000));
+        assert_eq!(small.header.size.pixels(), 63 * 63);
+        assert_eq!(large.header.size.pixels(), 4 * MEGA);
+        assert_eq!(Facts::of(&source(ImageFormat::Svg, 9)).header.size, DRAWING);
+        assert_eq!(
+            Facts::of(&source(ImageFormat::Bmp, 0)).header.size,
+            Size::new(1, 1)
+        );
+    }
+}

@@ -235,7 +235,10 @@ impl Shared {
         let running: Duration = state.running.iter().map(|r| r.end - now).sum();
         let workers = u32::try_from(self.bounds.workers).unwrap_or(u32::MAX);
         let expected = (running + state.line.work_before(work)) / workers;
-        if !prediction.is_learnt || self.begins_at_once(state, demand.bytes) {
+        if self.begins_at_once(state, demand.bytes) {
+            return Ok((prediction, Duration::ZERO));
+        }
+        if !prediction.is_learnt {
             return Ok((prediction, expected));
         }
         let wait = expected.mul_f64(state.line.stretch(work));
