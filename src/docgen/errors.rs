@@ -87,7 +87,7 @@ fn situation(kind: Kind) -> &'static str {
             "more requests from one client than `IMGFORGE_CLIENT_RATE_LIMIT_PER_MINUTE`"
         }
         Kind::NoTime => {
-            "the image could not be done before `IMGPROXY_TIMEOUT`, so it was not begun; `Retry-After` says when to come back"
+            "too much work waits for the image to be done before `IMGPROXY_TIMEOUT`, so it is not begun"
         }
         Kind::QueueFull => "too many requests wait already",
         Kind::Timeout => "the request took longer than `IMGPROXY_TIMEOUT`",

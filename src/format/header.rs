@@ -138,9 +138,8 @@ fn webp_frames(bytes: &[u8], most: u32) -> Option<u32> {
     let mut rest = bytes.get(12..)?;
     let mut found = 0;
     while found < most {
-        let (name, tail) = match rest.split_first_chunk::<4>() {
-            Some(parts) => parts,
-            None => return Some(found),
+        let Some((name, tail)) = rest.split_first_chunk::<4>() else {
+            return Some(found);
         };
         found += u32::from(name == b"ANMF");
         let length = u32::from_le_bytes(*tail.first_chunk()?);

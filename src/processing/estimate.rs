@@ -290,10 +290,11 @@ mod tests {
     const MEGA: i64 = 1_000_000;
 
     fn settings() -> Settings {
-        let mut processing = ProcessingConfig::default();
-        processing.preferred_formats = vec![ImageFormat::Jpeg, ImageFormat::Png];
         Settings {
-            processing,
+            processing: ProcessingConfig {
+                preferred_formats: vec![ImageFormat::Jpeg, ImageFormat::Png],
+                ..ProcessingConfig::default()
+            },
             limits: LimitsConfig {
                 max_animation_frames: 100,
                 ..LimitsConfig::default()
