@@ -26,7 +26,7 @@ pub(super) type ImagePlace = Place<Job, Result<Processed, Error>, Cancel>;
 
 impl Outcome for Result<Processed, Error> {
     fn is_complete(&self) -> bool {
-        self.is_ok()
+        self.as_ref().is_ok_and(|processed| !processed.skipped)
     }
 }
 

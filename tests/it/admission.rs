@@ -92,10 +92,13 @@ async fn what_cannot_be_done_in_time_is_refused_at_once() {
     let scrape = process.scrape().await;
     assert!(value(&scrape, REFUSED) > 0.0);
     assert!(value(&scrape, "imgforge_queue_work_seconds") > 0.0);
-    // Sent again it is refused before its source is fetched again, and a cheap one is not.
+    // What is known of its source is enough to refuse one that is dearer still before fetching, and a cheap one is not.
     let source = format!("/{}.png", refused[0]);
-    let again = process.get(&path(refused[0])).await;
-    assert_eq!((again.status, origin.asked(&source).len()), (503, 1));
+    let dearer = format!("{EXPENSIVE}/rs:force:3000:3000/el:1");
+    let dearer = process
+        .get(&image_path(&dearer, &origin.url(&source)))
+        .await;
+    assert_eq!((dearer.status, origin.asked(&source).len()), (503, 1));
     let cheap = image_path("w:10/format:jpg", &origin.url("/cheap.png"));
     assert_eq!(process.get(&cheap).await.status, 200);
     // Of those that were admitted nearly all are done in time.
