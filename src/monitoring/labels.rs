@@ -298,10 +298,7 @@ pub(super) fn fetched_labels(index: usize) -> Vec<Label> {
 }
 
 pub(super) fn reload_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "result",
-        if index == 0 { "success" } else { "error" },
-    )]
+    fetched_labels(index)
 }
 
 pub(super) fn cache_labels(index: usize) -> Vec<Label> {
