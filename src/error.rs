@@ -59,6 +59,8 @@ pub enum Kind {
     BrokenSvg,
     /// The queue is full.
     QueueFull,
+    /// There is no time for the job before its request's deadline, so it was not begun.
+    NoTime,
     /// More requests than the server takes from everybody together.
     RateLimitGlobal,
     /// More requests than the server takes from one client.
@@ -176,7 +178,7 @@ impl Kind {
             Self::BrokenSvg => (422, "Broken or unsupported SVG image", Processing),
             Self::QueueFull => (429, "Too many requests", Queue),
             Self::RateLimitGlobal | Self::RateLimitClient => (429, "Rate limit exceeded", Security),
-            Self::Timeout => (503, "Timeout", Category::Timeout),
+            Self::Timeout | Self::NoTime => (503, "Timeout", Category::Timeout),
             Self::Cancelled => (499, "Cancelled", Category::Timeout),
             Self::Internal => (500, "Internal error", Unexpected),
         };
@@ -224,7 +226,7 @@ impl Kind {
     }
 
     /// One kind of every row, for the generated documentation.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::RouteNotFound,
         Self::InvalidUrl,
         Self::SecurityOptionDenied,
@@ -249,6 +251,7 @@ impl Kind {
         Self::BrokenImage,
         Self::BrokenSvg,
         Self::QueueFull,
+        Self::NoTime,
         Self::RateLimitGlobal,
         Self::RateLimitClient,
         Self::Timeout,

@@ -15,6 +15,7 @@ pub mod trace;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::config::MonitoringConfig;
 use crate::error::Category;
@@ -299,6 +300,10 @@ pub fn response_bytes(bytes: u64) {
 pub struct QueueState {
     /// Requests that wait for a worker.
     pub worker: u64,
+    /// Time that the jobs of these should take, added up.
+    pub work: Duration,
+    /// Bytes that the jobs on workers should take for pixels.
+    pub decoded_bytes: u64,
     /// Downloads that wait for their host.
     pub host: u64,
     /// Downloads that wait for memory.

@@ -141,6 +141,8 @@ fn watch_queue(workers: &ImageWorkers, downloads: &Downloads, memory: &Memory) {
     let (workers, hosts, memory) = (workers.clone(), downloads.hosts().clone(), memory.clone());
     monitoring::set_queue_probe(move || QueueState {
         worker: workers.waiting() as u64,
+        work: workers.queue().work(),
+        decoded_bytes: workers.queue().bytes(),
         host: hosts.waiting(),
         memory: memory.waiting(),
         delayed: hosts.delayed(),

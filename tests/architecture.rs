@@ -59,6 +59,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("args", "format", "format arguments"),
     ("args", "geometry", "number arguments"),
     ("config", "format", "variables that name formats"),
+    ("format", "geometry", "sizes in headers"),
     (
         "error",
         "vips",

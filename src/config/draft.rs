@@ -38,6 +38,8 @@ pub(super) struct Draft {
     pub(super) workers: Option<usize>,
     /// `MAX_DOWNLOADS_PER_HOST`.
     pub(super) max_downloads_per_host: Option<usize>,
+    /// `MAX_DECODED_MEMORY`.
+    pub(super) max_decoded_memory: Option<u64>,
     /// `AWS_LAMBDA_FUNCTION_NAME` is set.
     pub(super) lambda: bool,
     /// `LOG_FORMAT`.

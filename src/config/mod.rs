@@ -18,6 +18,7 @@ pub mod limits;
 mod lists;
 mod load;
 pub mod logging;
+mod machine;
 mod migration;
 pub mod monitoring;
 mod names;

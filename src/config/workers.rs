@@ -1,9 +1,12 @@
 //! Worker threads and queue.
 
+use std::time::Duration;
+
 use super::draft::Draft;
 use super::env::Env;
-use super::types::format::{INT, STRING};
-use super::types::{non_negative, positive};
+use super::machine;
+use super::types::format::{INT, SECONDS, STRING};
+use super::types::{non_negative, positive, seconds};
 use super::var::{Alias, Blank, Scope, Var};
 
 /// `spec/http.md` section 6.
@@ -17,6 +20,10 @@ pub struct WorkersConfig {
     pub max_downloads_per_host: usize,
     /// `MAX_SOURCE_MEMORY`: bytes of sources in memory; 0 is unlimited.
     pub max_source_memory: u64,
+    /// `MAX_DECODED_MEMORY`: bytes that running jobs may take for pixels; 0 is unlimited.
+    pub max_decoded_memory: u64,
+    /// `MAX_QUEUE_WAIT`: longest expected wait for a worker; zero is unlimited.
+    pub max_queue_wait: Duration,
 }
 
 pub(super) const VARS: &[Var] = &[
@@ -63,6 +70,27 @@ pub(super) const VARS: &[Var] = &[
         |d, v| non_negative(v).map(|n| d.config.workers.max_source_memory = n),
     )
     .scope(Scope::Own),
+    Var::new(
+        "MAX_DECODED_MEMORY",
+        "",
+        INT,
+        "How many bytes the pictures on the workers may take for their pixels, as estimated from size, formats and options. \
+         A picture that does not fit waits until others are done, one that is larger is processed alone. 0 is unlimited.",
+        |d, v| non_negative(v).map(|n| d.max_decoded_memory = Some(n)),
+    )
+    .scope(Scope::Own)
+    .computed("half of the memory that the process may use", |c| {
+        c.workers.max_decoded_memory.to_string()
+    }),
+    Var::new(
+        "MAX_QUEUE_WAIT",
+        "0",
+        SECONDS,
+        "How many seconds a request may have to wait for a worker, as estimated from the work before it; one that would wait \
+         longer is answered 503 at once. 0: only requests are refused that could not be done before `IMGPROXY_TIMEOUT`.",
+        |d, v| seconds(v).map(|t| d.config.workers.max_queue_wait = t),
+    )
+    .scope(Scope::Own),
     LAMBDA,
 ];
 
@@ -86,6 +114,10 @@ pub(super) fn complete(draft: &mut Draft) {
     draft.config.workers.max_downloads_per_host = draft
         .max_downloads_per_host
         .unwrap_or_else(|| workers.saturating_mul(DOWNLOADS_PER_WORKER));
+    // The rest is for sources, results, caches and what estimates leave out.
+    draft.config.workers.max_decoded_memory = draft
+        .max_decoded_memory
+        .unwrap_or_else(|| machine::memory().map_or(0, |bytes| bytes / 2));
 }
 
 /// A download that takes as long as 15 jobs still keeps its worker busy.

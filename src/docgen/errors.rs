@@ -86,6 +86,9 @@ fn situation(kind: Kind) -> &'static str {
         Kind::RateLimitClient => {
             "more requests from one client than `IMGFORGE_CLIENT_RATE_LIMIT_PER_MINUTE`"
         }
+        Kind::NoTime => {
+            "too much work waits for the image to be done before `IMGPROXY_TIMEOUT`, so it is not begun"
+        }
         Kind::QueueFull => "too many requests wait already",
         Kind::Timeout => "the request took longer than `IMGPROXY_TIMEOUT`",
         Kind::Cancelled => "the client closed the connection",

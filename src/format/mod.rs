@@ -2,6 +2,7 @@
 //!
 //! Detection by content is in [`sniff`].
 
+pub mod header;
 pub mod sniff;
 mod sniff_svg;
 pub mod xml;

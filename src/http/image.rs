@@ -197,6 +197,7 @@ impl Drop for Outcome<'_> {
 fn rejection(kind: Kind) -> Option<Reason> {
     match kind {
         Kind::QueueFull => Some(Reason::Queue),
+        Kind::NoTime => Some(Reason::Deadline),
         Kind::RateLimitGlobal => Some(Reason::RateLimitGlobal),
         Kind::RateLimitClient => Some(Reason::RateLimitClient),
         Kind::InvalidSecret | Kind::InvalidSignature | Kind::SignatureIsOption => {

@@ -140,6 +140,8 @@ label! {
     Reason {
         /// The queue is full.
         Queue => "queue",
+        /// No time for the job before the deadline.
+        Deadline => "deadline",
         /// Too many requests from everybody together.
         RateLimitGlobal => "rate_limit_global",
         /// Too many requests from one client.
@@ -296,10 +298,7 @@ pub(super) fn fetched_labels(index: usize) -> Vec<Label> {
 }
 
 pub(super) fn reload_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "result",
-        if index == 0 { "success" } else { "error" },
-    )]
+    fetched_labels(index)
 }
 
 pub(super) fn cache_labels(index: usize) -> Vec<Label> {

@@ -63,6 +63,8 @@ pub(super) struct Series {
     pub(super) images_in_progress: Gauge,
     pub(super) utilization: Gauge,
     pub(super) queue_length: Gauge,
+    pub(super) queue_work: Gauge,
+    pub(super) decoded_memory: Gauge,
     pub(super) waiting: Handles<Gauge>,
     pub(super) delayed_downloads: Counter,
     pub(super) source_memory: Gauge,
@@ -252,6 +254,8 @@ impl Series {
             images_in_progress: gauge(&table::IMAGES_IN_PROGRESS),
             utilization: gauge(&table::UTILIZATION),
             queue_length: gauge(&table::QUEUE_LENGTH),
+            queue_work: gauge(&table::QUEUE_WORK),
+            decoded_memory: gauge(&table::DECODED_MEMORY),
             waiting: registry
                 .gauges(&table::WAITING, Phase::ALL.len(), labels::phase_labels)
                 .create(0..Phase::ALL.len()),
@@ -286,6 +290,8 @@ impl Series {
             let state = probe();
             self.queue_length.set(float(state.worker));
             self.operations_waiting.set(float(state.worker));
+            self.queue_work.set(state.work.as_secs_f64());
+            self.decoded_memory.set(float(state.decoded_bytes));
             for (phase, waiting) in [
                 (Phase::Host, state.host),
                 (Phase::Memory, state.memory),

@@ -215,6 +215,16 @@ pub(super) const WAITING: Metric = gauge(
     &["phase"],
     "Image requests that wait, by what they wait for.",
 );
+pub(super) const QUEUE_WORK: Metric = gauge(
+    "imgforge_queue_work_seconds",
+    &[],
+    "Time that the jobs that wait for a worker should take on it, added up.",
+);
+pub(super) const DECODED_MEMORY: Metric = gauge(
+    "imgforge_decoded_memory_bytes",
+    &[],
+    "Memory that the jobs on workers should take for pixels, counted against its budget.",
+);
 pub(super) const DELAYED_DOWNLOADS: Metric = counter(
     "imgforge_delayed_downloads_total",
     &[],
@@ -306,6 +316,8 @@ pub const METRICS: &[Metric] = &[
     CACHE_ERRORS,
     CACHE_PURGED,
     QUEUE_LENGTH,
+    QUEUE_WORK,
+    DECODED_MEMORY,
     WAITING,
     DELAYED_DOWNLOADS,
     SOURCE_MEMORY,

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
-use crate::geometry::{Angle, Gravity, Size, scale, scale_to_even};
+use crate::geometry::{Angle, Gravity, Size, min_non_zero, scale, scale_to_even};
 use crate::ops::PipelineOptions;
 use crate::ops::flip::Flip;
 use crate::ops::padding::Padding;
@@ -265,6 +265,37 @@ impl Plan {
         self.padding
             .is_enabled()
             .then(|| canvas::pad(self.padding, self.dpr, image))
+    }
+
+    /// The size of the result before its border, to a pixel or so: what the steps really deliver may differ.
+    pub fn result(&self) -> Size {
+        let axis = |crop, source, factor, cut, target, canvas| {
+            let scaled = scale(min_non_zero(crop, source), factor);
+            let wanted = if self.extend.is_some() {
+                target
+            } else {
+                canvas
+            };
+            min_non_zero(scaled, cut).max(wanted).max(1)
+        };
+        Size::new(
+            axis(
+                self.crop.width,
+                self.source.width,
+                self.scale_x,
+                self.result_crop.width,
+                self.target.width,
+                self.ratio_canvas.width,
+            ),
+            axis(
+                self.crop.height,
+                self.source.height,
+                self.scale_y,
+                self.result_crop.height,
+                self.target.height,
+                self.ratio_canvas.height,
+            ),
+        )
     }
 
     /// Refuses what libvips cannot hold and what would be far larger than anything the client sent.

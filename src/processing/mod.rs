@@ -4,6 +4,7 @@
 
 mod animation;
 mod colour;
+pub mod estimate;
 mod finish;
 #[cfg(fuzzing)]
 pub mod fuzzing;

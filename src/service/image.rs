@@ -18,6 +18,7 @@ use super::assets::Assets;
 use super::downloads::{Downloads, Failure, Obtained, Use};
 use super::fetch_count::FetchCount;
 use super::lookup::{Made, Wanted};
+use super::process::Known;
 use super::rate_limits::RateLimits;
 use super::rules::Rules;
 use super::validators;
@@ -29,7 +30,7 @@ use crate::error::{Error, Kind, Quota};
 use crate::format::ImageFormat;
 use crate::live::Live;
 use crate::monitoring::trace;
-use crate::monitoring::{self, InProgress, Span};
+use crate::monitoring::{self, Span};
 use crate::options::{Options, ParsedRequest};
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched, Memory};
@@ -73,6 +74,8 @@ pub struct ImageService {
     pub(super) parts: Arc<Parts>,
     /// Results that are being made.
     pub(super) flights: SingleFlight<Result<Answer, Error>>,
+    /// Sources that need not be fetched to know what their jobs cost.
+    pub(super) known: Arc<Known>,
 }
 
 impl CancelHandle for Cancel {
@@ -118,6 +121,7 @@ impl ImageService {
         Self {
             parts: Arc::new(parts),
             flights: SingleFlight::default(),
+            known: Arc::default(),
         }
     }
 
@@ -221,6 +225,7 @@ impl ImageService {
             .downloads
             .expect(&parsed.source_url, &headers, purpose);
         let place = self.parts.workers.enter()?;
+        self.check_time(wanted)?;
         // Only now: a request that the queue refuses counts in no other family.
         if wanted.is_request && !parsed.options.delivery.bypass_cache {
             self.parts.cache.count(false);
@@ -292,14 +297,8 @@ impl ImageService {
                 .clone()
                 .filter(|_| wants_watermark),
         };
-        let queued = Instant::now();
-        let slot = place.worker().await?;
-        let waited = queued.elapsed().as_secs_f64();
-        monitoring::span(Span::Queue, waited);
-        monitoring::operation_waited(waited);
-        let images = InProgress::images();
-        let processed = slot.run(job, Cancel::new()).await??;
-        drop((images, claim));
+        let processed = self.process(place, wanted, job).await?;
+        drop(claim);
         let sizes = Sizes {
             origin: Some(processed.source_size),
             result: Some(processed.result_size),

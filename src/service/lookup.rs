@@ -118,7 +118,7 @@ impl ImageService {
                 // What is about this request alone leaves the work to the next.
                 if !matches!(
                     error.kind(),
-                    Kind::Timeout | Kind::Cancelled | Kind::QueueFull
+                    Kind::Timeout | Kind::Cancelled | Kind::QueueFull | Kind::NoTime
                 ) {
                     lead.land(Err(error.clone()));
                 }
@@ -264,6 +264,7 @@ impl Wanted {
                 | Kind::SourceUnreachable
                 | Kind::SourceTimeout
                 | Kind::QueueFull
+                | Kind::NoTime
         );
         let kept = self.previous.as_ref().filter(|_| is_out_of_reach)?;
         let may = kept.lifetime.remaining().if_error > std::time::Duration::ZERO;

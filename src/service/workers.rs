@@ -1,9 +1,9 @@
 //! Worker threads for image jobs, and the queue in front of them. Rule: `spec/http.md` section 6.
 //!
-//! Owns the threads, the order of service and the shedding rule. A job is data and so is its answer; what a job does is
-//! the runner's business. A request has a place in the system from its admission to its end, a worker only while its
-//! picture is processed. Place and worker are held until the thread has really finished, so that a job which outlives
-//! its request still counts.
+//! Owns the threads and the bound on the number of requests; who is next is `super::queue`'s to say. A job is data and so
+//! is its answer; what a job does is the runner's business. A request has a place in the system from its admission to its
+//! end, a worker only while its picture is processed. Place and worker are held until the thread has really finished, so
+//! that a job which outlives its request still counts.
 
 use std::any::Any;
 use std::fmt;
@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use super::queue::{Bounds, Demand, LONGEST_RETRY, NoTime, Queue, Turn};
 use crate::config::WorkersConfig;
 use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress};
@@ -29,6 +30,12 @@ pub trait CancelHandle: Clone + Send + Sync + 'static {
 
     /// Whether that has happened; a job that has not begun by then never does.
     fn is_cancelled(&self) -> bool;
+}
+
+/// What a job has come to.
+pub trait Outcome: Send + 'static {
+    /// Whether the job has done all of its work, so that others of its kind should take as long.
+    fn is_complete(&self) -> bool;
 }
 
 /// Worker threads that turn jobs `J` into answers `R`, each under a cancel handle `C`. Clones share the threads, which
@@ -95,7 +102,7 @@ impl From<WorkerError> for Error {
 impl<J, R, C> Workers<J, R, C>
 where
     J: Send + 'static,
-    R: Send + 'static,
+    R: Outcome,
     C: CancelHandle,
 {
     /// Starts the threads.
@@ -123,11 +130,14 @@ where
         }
         Ok(Self {
             shared: Arc::new(Shared {
-                permits: Arc::new(Semaphore::new(count)),
+                queue: Queue::new(Bounds {
+                    workers: count,
+                    bytes: config.max_decoded_memory,
+                    wait: config.max_queue_wait,
+                }),
                 tasks: sender,
                 count,
                 present: AtomicUsize::new(0),
-                waiting: AtomicUsize::new(0),
                 mean_micros: AtomicU64::new(0),
                 limit: match config.queue_size {
                     0 => usize::MAX,
@@ -164,13 +174,17 @@ impl<J, R, C> Workers<J, R, C> {
 
     /// Slots that are held.
     pub fn busy(&self) -> usize {
-        let free = self.shared.permits.available_permits();
-        self.shared.count.saturating_sub(free)
+        self.shared.queue.running()
     }
 
     /// Requests that wait for a slot.
     pub fn waiting(&self) -> usize {
-        self.shared.waiting.load(Ordering::Acquire)
+        self.shared.queue.waiting()
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &Queue {
+        &self.shared.queue
     }
 
     /// Requests in the system: downloading, waiting, or on a worker.
@@ -208,17 +222,16 @@ impl<J, R, C> fmt::Debug for Place<J, R, C> {
 }
 
 impl<J, R, C> Place<J, R, C> {
-    /// Waits for a worker, first come, first served. Dropping the future leaves the system.
+    /// Waits for a worker; see [`Queue::turn`]. Dropping the future leaves the system.
     ///
     /// # Errors
     ///
-    /// The threads are gone.
-    pub async fn worker(self) -> Result<Slot<J, R, C>, WorkerError> {
-        let waiting = Waiting::new(&self.shared.waiting);
-        let permit = Arc::clone(&self.shared.permits).acquire_owned().await;
-        drop(waiting);
+    /// There is no time for the job.
+    pub async fn worker(self, demand: Demand) -> Result<Slot<J, R, C>, NoTime> {
+        let turn = self.shared.queue.turn(demand).await?;
         Ok(Slot {
-            permit: permit.map_err(|_| WorkerError::Stopped)?,
+            turn,
+            demand,
             place: self,
         })
     }
@@ -230,26 +243,11 @@ impl<J, R, C> Drop for Place<J, R, C> {
     }
 }
 
-/// Counts one request as waiting until dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// The right to run one job on a worker thread.
 #[must_use = "a slot that is not used keeps others waiting"]
 pub struct Slot<J, R, C> {
-    permit: OwnedSemaphorePermit,
+    turn: Turn,
+    demand: Demand,
     place: Place<J, R, C>,
 }
 
@@ -285,14 +283,12 @@ impl<J, R, C: CancelHandle> Slot<J, R, C> {
 }
 
 struct Shared<J, R, C> {
-    permits: Arc<Semaphore>,
+    queue: Queue,
     tasks: mpsc::Sender<Task<J, R, C>>,
     count: usize,
     /// Requests in the system, at most `limit`.
     present: AtomicUsize,
     limit: usize,
-    /// Those of them that wait for a slot.
-    waiting: AtomicUsize,
     /// Mean time of a job of late, in microseconds; 0 before the first.
     mean_micros: AtomicU64,
 }
@@ -335,7 +331,7 @@ impl<C: CancelHandle> Drop for CancelOnDrop<C> {
 }
 
 /// The life of a worker thread: it ends when nobody can send a task any more.
-fn work<J, R, C: CancelHandle>(
+fn work<J, R: Outcome, C: CancelHandle>(
     tasks: &Mutex<mpsc::Receiver<Task<J, R, C>>>,
     runner: &(dyn Fn(J, &C) -> R + Send + Sync),
 ) {
@@ -365,11 +361,18 @@ fn work<J, R, C: CancelHandle>(
         let elapsed = started.elapsed();
         monitoring::operation_executed(elapsed.as_secs_f64());
         drop(active);
-        slot.place.shared.took(elapsed);
+        let Slot {
+            turn,
+            demand,
+            place,
+        } = slot;
+        place.shared.took(elapsed);
+        if outcome.as_ref().is_ok_and(Outcome::is_complete) {
+            place.shared.queue.learn(&demand, elapsed);
+        }
         // Free before the answer, so that whoever sees the answer may count on the slot.
-        let Slot { permit, place } = slot;
         drop(place);
-        drop(permit);
+        drop(turn);
         // A request that has left needs no answer.
         drop(answer.send(outcome));
     }
@@ -387,8 +390,6 @@ fn text(panic: &(dyn Any + Send)) -> String {
 
 /// Below the default of 0, above the lowest of 19.
 const NICE: i32 = 10;
-/// Longest `Retry-After` in seconds.
-const LONGEST_RETRY: u64 = 60;
 
 #[cfg(test)]
 mod tests {
@@ -407,6 +408,18 @@ mod tests {
 
         fn is_cancelled(&self) -> bool {
             self.0.load(Ordering::Acquire)
+        }
+    }
+
+    impl Outcome for usize {
+        fn is_complete(&self) -> bool {
+            true
+        }
+    }
+
+    impl Outcome for (Option<String>, Option<String>) {
+        fn is_complete(&self) -> bool {
+            true
         }
     }
 
@@ -443,7 +456,7 @@ mod tests {
 
     async fn acquire(workers: &TestWorkers) -> Slot<Job, usize, Flag> {
         let place = workers.enter().unwrap();
-        place.worker().await.unwrap()
+        place.worker(Demand::default()).await.unwrap()
     }
 
     #[tokio::test]
@@ -594,7 +607,12 @@ mod tests {
             (thread::current().name().map(str::to_owned), nice)
         })
         .unwrap();
-        let slot = workers.enter().unwrap().worker().await.unwrap();
+        let slot = workers
+            .enter()
+            .unwrap()
+            .worker(Demand::default())
+            .await
+            .unwrap();
         let (name, nice) = slot.run((), Flag::default()).await.unwrap();
         assert_eq!(name.as_deref(), Some("worker-0"));
         // Field 19 of the line.

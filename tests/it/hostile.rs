@@ -114,7 +114,10 @@ async fn declared_sizes_cost_no_memory() {
             Script::file(drawing(10_000_000), "image/svg+xml"),
         )
         .on("/bomb.png", Script::file(declared_png(60_000), "image/png"))
-        .on("/bomb.bmp", Script::file(declared_bmp(60_000), "image/bmp"));
+        .on(
+            "/bomb.bmp",
+            Script::file(pictures::declared_bmp(60_000), "image/bmp"),
+        );
     let process = Process::start(&[]).await;
     // What the first picture takes stays.
     origin.on("/small.svg", Script::file(drawing(100), "image/svg+xml"));
@@ -147,30 +150,5 @@ fn declared_png(side: u32) -> Vec<u8> {
     crc.update(&header);
     picture[12..29].copy_from_slice(&header);
     picture[29..33].copy_from_slice(&crc.sum().to_be_bytes());
-    picture
-}
-
-/// A BMP compressed by run length that ends at once.
-fn declared_bmp(side: u32) -> Vec<u8> {
-    let mut picture = b"BM".to_vec();
-    for number in [
-        1080,
-        0,
-        1078,
-        40,
-        side,
-        side,
-        0x0008_0001,
-        1,
-        2,
-        0,
-        0,
-        256,
-        0,
-    ] {
-        picture.extend_from_slice(&u32::to_le_bytes(number));
-    }
-    picture.resize(1078, 0);
-    picture.extend_from_slice(&[0, 1]);
     picture
 }

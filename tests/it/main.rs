@@ -15,6 +15,7 @@
 
 mod common;
 
+mod admission;
 mod animation;
 mod attacks;
 mod attacks_sources;

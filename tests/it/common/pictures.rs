@@ -74,6 +74,31 @@ pub fn plain_png(width: u32, height: u32) -> Vec<u8> {
     png(width, height, |x, y| [(x / 4) as u8, (y / 4) as u8, 90])
 }
 
+/// A BMP compressed by run length that ends at once.
+pub fn declared_bmp(side: u32) -> Vec<u8> {
+    let mut picture = b"BM".to_vec();
+    for number in [
+        1080,
+        0,
+        1078,
+        40,
+        side,
+        side,
+        0x0008_0001,
+        1,
+        2,
+        0,
+        0,
+        256,
+        0,
+    ] {
+        picture.extend_from_slice(&u32::to_le_bytes(number));
+    }
+    picture.resize(1078, 0);
+    picture.extend_from_slice(&[0, 1]);
+    picture
+}
+
 /// A PNG of this size with noise: many bytes, and detail that a lossy encoder can drop.
 pub fn noise_png(width: u32, height: u32) -> Vec<u8> {
     png(width, height, |x, y| {

@@ -30,10 +30,12 @@ impl Process {
         for _ in 0..5 {
             let (addr, metrics) = (free_address(), free_address());
             let log = log_file();
+            let mut program = command(&[]);
+            program.args(args);
             let mut process = Self {
                 addr,
                 metrics,
-                child: spawn(addr, metrics, args, env, log.try_clone().unwrap()),
+                child: spawn(program, addr, metrics, env, log.try_clone().unwrap()),
                 log,
             };
             if process.answers().await {
@@ -41,6 +43,26 @@ impl Process {
             }
         }
         panic!("the program does not start");
+    }
+
+    /// The same under a limit of its address space, in bytes.
+    pub async fn start_within(bytes: u64, env: &[(&str, &str)]) -> Self {
+        let (addr, metrics) = (free_address(), free_address());
+        let log = log_file();
+        let mut limited = Command::new("sh");
+        limited
+            .env_clear()
+            .arg("-c")
+            .arg(format!("ulimit -v {}; exec \"$0\"", bytes / 1024))
+            .arg(env!("CARGO_BIN_EXE_imgforge"));
+        let mut process = Self {
+            addr,
+            metrics,
+            child: spawn(limited, addr, metrics, env, log.try_clone().unwrap()),
+            log,
+        };
+        assert!(process.answers().await, "the program does not start");
+        process
     }
 
     async fn answers(&mut self) -> bool {
@@ -142,14 +164,14 @@ pub fn run(args: &[&str], env: &[(&str, &str)]) -> (ExitStatus, String) {
 }
 
 fn spawn(
+    mut program: Command,
     addr: SocketAddr,
     metrics: SocketAddr,
-    args: &[&str],
     env: &[(&str, &str)],
     log: File,
 ) -> Child {
-    command(&[("IMGPROXY_LOG_LEVEL", "error")])
-        .args(args)
+    program
+        .env("IMGPROXY_LOG_LEVEL", "error")
         .env("IMGPROXY_BIND", addr.to_string())
         .env("IMGPROXY_PROMETHEUS_BIND", metrics.to_string())
         .env("IMGPROXY_ALLOW_LOOPBACK_SOURCE_ADDRESSES", "true")
