@@ -19,8 +19,6 @@ pub(super) struct Ticket<T> {
     pub(super) bytes: u64,
     pub(super) deadline: Option<Instant>,
     pub(super) arrived: Instant,
-    /// How long it was expected to wait, by the work alone.
-    pub(super) expected: Duration,
     pub(super) holder: T,
 }
 
@@ -48,8 +46,7 @@ struct Lane<T> {
     work: Duration,
     /// Work that it has been given, counted from where the others were when somebody began to wait in it.
     served: Duration,
-    /// How much longer jobs wait than the work before them takes.
-    stretch: f64,
+    pace: Pace,
     /// Since when its first does not fit into memory.
     blocked: Option<Instant>,
 }
@@ -69,7 +66,7 @@ impl<T> Default for Line<T> {
             waiting: VecDeque::new(),
             work: Duration::ZERO,
             served: Duration::ZERO,
-            stretch: 1.0,
+            pace: Pace::default(),
             blocked: None,
         };
         Self {
@@ -98,6 +95,10 @@ impl<T> Line<T> {
         if let Some(lane) = self.lanes.get_mut(lane_of(ticket.prediction.work)) {
             if lane.waiting.is_empty() {
                 lane.served = lane.served.max(clock);
+                lane.pace = Pace {
+                    last: Some(ticket.arrived),
+                    ..Pace::default()
+                };
             }
             lane.work += ticket.prediction.known();
             lane.waiting.push_back(ticket);
@@ -134,17 +135,18 @@ impl<T> Line<T> {
             }
             self.clock = self.clock.max(lane.served);
             lane.served += first.prediction.work;
-            lane.learn(now);
+            lane.pace.learn(first.prediction.known(), now);
             return lane.take(0).map(Next::Turn);
         }
         None
     }
 
-    /// How much longer a job of this cost waits than [`Line::work_before`] takes.
-    pub(super) fn stretch(&self, work: Duration) -> f64 {
+    /// How long a newcomer of this cost waits at the pace at which its lane has been served of late; zero where that is not
+    /// known.
+    pub(super) fn wait_by_pace(&self, work: Duration, now: Instant) -> Duration {
         self.lanes
             .get(lane_of(work))
-            .map_or(1.0, |lane| lane.stretch)
+            .map_or(Duration::ZERO, |lane| lane.pace.wait(lane.work, now))
     }
 
     /// Work that goes before a newcomer of this cost.
@@ -176,17 +178,32 @@ impl<T> Lane<T> {
         self.work = self.work.saturating_sub(ticket.prediction.known());
         Some(ticket)
     }
+}
 
-    /// Compares how long its first has waited with what was expected.
-    fn learn(&mut self, now: Instant) {
-        let Some(first) = self.waiting.front() else {
-            return;
-        };
-        if first.expected >= LEAST_EXPECTED {
-            let waited = (now - first.arrived).as_secs_f64();
-            let ratio = waited / first.expected.as_secs_f64();
-            self.stretch += (ratio.clamp(0.25, 4.0) - self.stretch) / 16.0;
+/// How fast a lane in which somebody waits is served: the work that was begun, and the time that passed meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    work: f64,
+    time: f64,
+    /// When the last one was begun, or the first one came after whom somebody always waited.
+    last: Option<Instant>,
+}
+
+impl Pace {
+    fn learn(&mut self, work: Duration, now: Instant) {
+        let passed = self.last.map_or(0.0, |last| (now - last).as_secs_f64());
+        let kept = (-passed / MEMORY.as_secs_f64()).exp();
+        self.work = self.work * kept + work.as_secs_f64();
+        self.time = self.time * kept + passed;
+        self.last = Some(now);
+    }
+
+    fn wait(&self, work: Duration, now: Instant) -> Duration {
+        let is_recent = self.last.is_some_and(|last| now - last < MEMORY);
+        if !is_recent || self.time < EVIDENCE.as_secs_f64() || self.work <= 0.0 {
+            return Duration::ZERO;
         }
+        Duration::try_from_secs_f64(work.as_secs_f64() * self.time / self.work).unwrap_or_default()
     }
 }
 
@@ -209,8 +226,10 @@ fn lower_bound(lane: usize) -> Duration {
 
 /// For so long others may pass one that waits for memory.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Below it the wait depends on chance.
-const LEAST_EXPECTED: Duration = Duration::from_millis(50);
+/// So far back a pace goes.
+const MEMORY: Duration = Duration::from_secs(2);
+/// So long a lane has to be served before its pace is believed.
+const EVIDENCE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +267,6 @@ mod tests {
                 bytes,
                 deadline: Some(self.start + Duration::from_secs(10)),
                 arrived: self.start,
-                expected: Duration::ZERO,
                 holder: name,
             });
             self.ids
@@ -390,24 +408,27 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_compared_with_what_was_expected() {
+    fn the_pace_of_a_lane() {
         let mut all = Fixture::new();
         for _ in 0..200 {
-            all.line.push(Ticket {
-                id: 0,
-                prediction: Prediction {
-                    work: MS * 20,
-                    is_learnt: true,
-                },
-                bytes: 0,
-                deadline: None,
-                arrived: all.start,
-                expected: MS * 100,
-                holder: "late",
-            });
-            all.next_at(MS * 150, |_| true);
+            all.push("job", 20);
         }
-        assert!((all.line.stretch(MS * 20) - 1.5).abs() < 0.01);
-        assert!((all.line.stretch(MS * 2000) - 1.0).abs() < 0.01);
+        let wait = |all: &Fixture, at| all.line.wait_by_pace(MS * 20, all.start + at);
+        assert_eq!(wait(&all, Duration::ZERO), Duration::ZERO);
+        // One begins every 30 ms: half as fast again as by their work.
+        for turn in 1..=100 {
+            all.next_at(MS * 30 * turn, |_| true);
+        }
+        let half = wait(&all, MS * 3000);
+        assert!(half.abs_diff(MS * 3000) < MS * 30, "{half:?}");
+        // Then it is served twice as fast, which is known after two seconds or so.
+        for turn in 1..=90 {
+            all.next_at(MS * (3000 + 15 * turn), |_| true);
+        }
+        let rest = wait(&all, MS * 4350);
+        assert!((MS * 150..MS * 240).contains(&rest), "{rest:?}");
+        // What was long ago says nothing.
+        assert_eq!(wait(&all, MS * 4350 + MEMORY), Duration::ZERO);
+        assert_eq!(all.line.wait_by_pace(MS * 2000, all.start), Duration::ZERO);
     }
 }

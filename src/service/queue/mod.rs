@@ -135,7 +135,7 @@ impl Queue {
         let id = {
             let mut state = self.shared.state();
             let now = (self.shared.clock)();
-            let (prediction, expected) = self.shared.admit(&state, &demand, now)?;
+            let prediction = self.shared.admit(&state, &demand, now)?;
             state.last_id += 1;
             let id = state.last_id;
             state.line.push(Ticket {
@@ -144,7 +144,6 @@ impl Queue {
                 bytes: demand.bytes,
                 deadline: demand.deadline,
                 arrived: now,
-                expected,
                 holder: sender,
             });
             Shared::advance(&self.shared, &mut state, now, &mut calls);
@@ -222,26 +221,17 @@ impl Shared {
         budget == 0 || taken == 0 || taken.saturating_add(bytes) <= budget
     }
 
-    /// How long a newcomer is expected to take and, by the work alone, to wait. Refuses what cannot be done in time, but
-    /// nothing that nothing is known of.
-    fn admit(
-        &self,
-        state: &State,
-        demand: &Demand,
-        now: Instant,
-    ) -> Result<(Prediction, Duration), NoTime> {
+    /// How long a newcomer is expected to take. Refuses what cannot be done in time, but nothing that nothing is known of.
+    fn admit(&self, state: &State, demand: &Demand, now: Instant) -> Result<Prediction, NoTime> {
         let prediction = state.scales.predict(demand);
+        if !prediction.is_learnt || self.begins_at_once(state, demand.bytes) {
+            return Ok(prediction);
+        }
         let work = prediction.work;
         let running: Duration = state.running.iter().map(|r| r.end - now).sum();
         let workers = u32::try_from(self.bounds.workers).unwrap_or(u32::MAX);
-        let expected = (running + state.line.work_before(work)) / workers;
-        if self.begins_at_once(state, demand.bytes) {
-            return Ok((prediction, Duration::ZERO));
-        }
-        if !prediction.is_learnt {
-            return Ok((prediction, expected));
-        }
-        let wait = expected.mul_f64(state.line.stretch(work));
+        let by_work = (running + state.line.work_before(work)) / workers;
+        let wait = by_work.max(state.line.wait_by_pace(work, now));
         let left = demand.deadline.map_or(Duration::MAX, |at| at - now);
         let late = (wait + work).mul_f64(MARGIN).saturating_sub(left);
         let longest = match self.bounds.wait {
@@ -250,7 +240,7 @@ impl Shared {
         };
         let over = late.max(wait.saturating_sub(longest));
         if over.is_zero() {
-            return Ok((prediction, expected));
+            return Ok(prediction);
         }
         Err(NoTime {
             wait,
@@ -356,8 +346,8 @@ fn seconds(time: Duration) -> u32 {
     u32::try_from(whole.clamp(1, LONGEST_RETRY)).unwrap_or(1)
 }
 
-/// What is expected to take longer than this part of the time that is left is refused: expectations fail.
-const MARGIN: f64 = 1.15;
+/// As many times what is expected has to fit into the time that is left: expectations fail.
+const MARGIN: f64 = 1.25;
 /// Longest `Retry-After` in seconds.
 pub(super) const LONGEST_RETRY: u64 = 60;
 
