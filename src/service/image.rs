@@ -236,8 +236,12 @@ impl ImageService {
             deadline: request.deadline,
             claim: Some(Arc::clone(&claim)),
         };
-        let (source, freshness, fallback_for) = match download.fetch(fetch).await {
-            Ok(Obtained { fetched, freshness }) => match fetched {
+        let (source, freshness, fallback_for, shared) = match download.fetch(fetch).await {
+            Ok(Obtained {
+                fetched,
+                freshness,
+                claim: shared,
+            }) => match fetched {
                 // A source that ignores conditions need not be processed for who has the result.
                 Fetched::Image(image)
                     if wanted.previous.is_none()
@@ -246,7 +250,7 @@ impl ImageService {
                     let headers = kept_headers(&image.headers, false);
                     return Ok(not_modified(wanted, headers, freshness));
                 }
-                Fetched::Image(image) => (image, freshness, None),
+                Fetched::Image(image) => (image, freshness, None, shared),
                 Fetched::NotModified(headers) => {
                     return Ok(not_modified(wanted, headers, freshness));
                 }
@@ -268,7 +272,7 @@ impl ImageService {
                     );
                     monitoring::error(error.outcome().category);
                     trace::exception(&error);
-                    (image.clone(), None, Some(error))
+                    (image.clone(), None, Some(error), None)
                 }
                 _ => return Err(error),
             },
@@ -299,7 +303,7 @@ impl ImageService {
         monitoring::operation_waited(waited);
         let images = InProgress::images();
         let processed = slot.run(job, Cancel::new()).await??;
-        drop((images, claim));
+        drop((images, claim, shared));
         let sizes = Sizes {
             origin: Some(processed.source_size),
             result: Some(processed.result_size),
