@@ -37,8 +37,8 @@ use tokio::runtime::{Builder, Runtime};
 /// Variable that makes this program the bare server: the file that it answers.
 const BARE: &str = "CACHE_HIT_BARE";
 /// Picture that results are made of, and the widths that make small, usual and large ones.
-const PICTURE: &str = "tests/images/scene/scene.jpg";
-const WIDTHS: [u32; 3] = [120, 400, 1200];
+const PICTURE: &str = "tests/images/scene/large.jpg";
+const WIDTHS: [u32; 3] = [100, 400, 1200];
 
 fn main() {
     if let Some(file) = std::env::var_os(BARE) {
@@ -59,7 +59,7 @@ fn main() {
 /// Measures all servers with the result of one width.
 fn compare(options: &Options, folder: &Folder, runtime: &Runtime, width: u32) {
     let cache = folder.0.join(format!("cache-{width}"));
-    let target = format!("/unsafe/rs:fit:{width}:0/plain/local:///picture.jpg");
+    let target = format!("/unsafe/rs:fit:{width}:0/el:1/q:95/plain/local:///picture.jpg");
     let imgforge = |cache_type: &str, level: &str| {
         let address = free_address();
         let child = Command::new(&options.imgforge)
@@ -237,11 +237,8 @@ impl Server {
             }
             count
         });
-        let answers = futures_util::future::join_all(counts)
-            .await
-            .into_iter()
-            .sum();
-        let answers = f64::from(answers);
+        let counts = futures_util::future::join_all(counts).await;
+        let answers = f64::from(counts.iter().sum::<u32>());
         Run {
             rate: answers / started.elapsed().as_secs_f64(),
             cpu: (self.cpu() - before).as_secs_f64() * 1e6 / answers,

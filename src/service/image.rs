@@ -166,7 +166,8 @@ impl ImageService {
             });
         }
         if parsed.options.raw {
-            return self.stream(&request, parsed).await;
+            // Boxed, so that a hit on the cache does not carry the state of everything that it is spared.
+            return Box::pin(self.stream(&request, parsed)).await;
         }
         self.check_result_format(&parsed.options)?;
         let (answer, status) = self.look_up(&request, &parsed).await?;

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue};
 
 use super::answer::{Answer, Finished};
@@ -13,7 +15,7 @@ use super::image::ImageService;
 use super::{CacheOutcome, CacheStatus, ImageRequest, validators};
 use crate::cache::{CacheKey, Epoch, Freshness, Kept, KeyParts, Lifetime, State, Tags, Turn};
 use crate::error::{Error, Kind};
-use crate::options::ParsedRequest;
+use crate::options::{ClientFeatures, ParsedRequest};
 
 /// A result that is wanted.
 #[derive(Clone, Debug)]
@@ -62,10 +64,10 @@ impl ImageService {
             key,
         };
         if parsed.options.delivery.bypass_cache {
-            return self.share(&wanted(conditions, None)).await;
+            return self.share(wanted(conditions, None)).await;
         }
         let Some(kept) = self.parts.cache.get(&key).await else {
-            return self.share(&wanted(conditions, None)).await;
+            return self.share(wanted(conditions, None)).await;
         };
         // With something to compare with, the client's conditions are no question for the source.
         match kept.lifetime.state() {
@@ -78,12 +80,17 @@ impl ImageService {
             State::IfError | State::Stale => {}
         }
         let wanted = wanted(HeaderMap::new(), Some(kept));
-        let (answer, status) = self.share(&wanted).await?;
+        let (answer, status) = self.share(wanted).await?;
         Ok((validators::unless_modified(answer, &conditions), status))
     }
 
-    /// One job for all that want the same at the same time.
-    async fn share(&self, wanted: &Wanted) -> Result<(Answer, CacheStatus), Error> {
+    /// One job for all that want the same at the same time. Boxed, so that a hit does not carry the state of all that it
+    /// is spared.
+    fn share(&self, wanted: Wanted) -> BoxFuture<'_, Result<(Answer, CacheStatus), Error>> {
+        async move { self.make(&wanted).await }.boxed()
+    }
+
+    async fn make(&self, wanted: &Wanted) -> Result<(Answer, CacheStatus), Error> {
         let seat = self.flights.join(wanted.flight());
         let lead = match seat.turn().await {
             Turn::Follow(answer) => {
@@ -153,7 +160,7 @@ impl ImageService {
         wanted.request.deadline = Some(deadline);
         let service = self.clone();
         tokio::spawn(async move {
-            match tokio::time::timeout_at(deadline, service.share(&wanted)).await {
+            match tokio::time::timeout_at(deadline, service.make(&wanted)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::debug!(
                     error = error.detail(),
@@ -228,10 +235,14 @@ impl ImageService {
         parsed: &ParsedRequest,
         cookie: Option<&HeaderValue>,
     ) -> CacheKey {
+        let features = match &request.features {
+            none if *none == ClientFeatures::default() => String::new(),
+            some => format!("{some:?}"),
+        };
         CacheKey::new(&KeyParts {
             options: &parsed.options.cache_form(),
             source_url: &parsed.source_url,
-            features: &format!("{:?}", request.features),
+            features: &features,
             forwarded: cookie.map_or(&[], HeaderValue::as_bytes),
             conditions: "",
             environment: &self.parts.environment,

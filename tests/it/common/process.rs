@@ -26,6 +26,27 @@ impl Process {
 
     /// The same with arguments.
     pub async fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_command(&|| command(&[]), args, env).await
+    }
+
+    /// The program as the last word of a shell script, as `exec "$0"`, which may limit it before.
+    pub async fn start_in_shell(script: &str, env: &[(&str, &str)]) -> Self {
+        let shell = || {
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .env_clear()
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+            shell.args(["-c", script, env!("CARGO_BIN_EXE_imgforge")]);
+            shell
+        };
+        Self::start_command(&shell, &[], env).await
+    }
+
+    async fn start_command(
+        command: &dyn Fn() -> Command,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Self {
         // A port that was free a moment ago can be gone: then the program stops, and the next pair is tried.
         for _ in 0..5 {
             let (addr, metrics) = (free_address(), free_address());
@@ -33,7 +54,13 @@ impl Process {
             let mut process = Self {
                 addr,
                 metrics,
-                child: spawn(addr, metrics, args, env, log.try_clone().unwrap()),
+                child: spawn(
+                    command(),
+                    (addr, metrics),
+                    args,
+                    env,
+                    log.try_clone().unwrap(),
+                ),
                 log,
             };
             if process.answers().await {
@@ -142,13 +169,14 @@ pub fn run(args: &[&str], env: &[(&str, &str)]) -> (ExitStatus, String) {
 }
 
 fn spawn(
-    addr: SocketAddr,
-    metrics: SocketAddr,
+    mut command: Command,
+    (addr, metrics): (SocketAddr, SocketAddr),
     args: &[&str],
     env: &[(&str, &str)],
     log: File,
 ) -> Child {
-    command(&[("IMGPROXY_LOG_LEVEL", "error")])
+    command
+        .env("IMGPROXY_LOG_LEVEL", "error")
         .args(args)
         .env("IMGPROXY_BIND", addr.to_string())
         .env("IMGPROXY_PROMETHEUS_BIND", metrics.to_string())
