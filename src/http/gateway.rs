@@ -30,7 +30,7 @@ use super::report::Reported;
 use super::request::{Facts, RequestContext, request_id};
 use super::response::header_value;
 use super::target::{Swap, restore};
-use super::{App, log};
+use super::{App, image, log};
 use crate::error::{Error, Kind};
 use crate::monitoring::trace::{self, Head, Trace, Tracer};
 use crate::monitoring::{self, InProgress, Route, Verb};
@@ -86,7 +86,12 @@ where
         });
         let kept =
             (endpoint == Endpoint::Image && app.reporters.wants_io()).then(|| head.headers.clone());
-        let routed = route(routes, Request::from_parts(head, Empty::new()), &context);
+        let routed = route(
+            app,
+            routes,
+            Request::from_parts(head, Empty::new()),
+            &context,
+        );
         let mut response = trace::scope(trace, routed).await;
         common_headers(response.headers_mut(), app, &context);
         if endpoint == Endpoint::Image {
@@ -136,6 +141,7 @@ fn begin_trace(
 }
 
 async fn route<R>(
+    app: &Arc<App>,
     routes: &R,
     mut request: Request<Empty<Bytes>>,
     context: &RequestContext,
@@ -150,19 +156,23 @@ where
     if context.endpoint.is_logged() {
         log::started(context);
     }
-    request.extensions_mut().insert(context.clone());
-    let answer = AssertUnwindSafe(async { routes.call(request).await })
-        .catch_unwind()
-        .await;
+    let answer = async {
+        if context.endpoint == Endpoint::Image {
+            let (app, headers) = (Arc::clone(app), std::mem::take(request.headers_mut()));
+            // Boxed, because a hit on the cache needs little of it.
+            return Ok(Box::pin(image::image(app, context.clone(), headers)).await);
+        }
+        request.extensions_mut().insert(context.clone());
+        routes.call(request).await
+    };
+    let answer = AssertUnwindSafe(answer).catch_unwind().await;
     if context.endpoint == Endpoint::Unmatched {
         monitoring::status(404);
         let detail = format!("Route for {} is not defined", context.target);
         log::failed(context, &Error::new(Kind::RouteNotFound, detail));
     }
     match answer {
-        Ok(Ok(response)) => {
-            response.map(|body| Counted(body.map_err(Into::into).boxed_unsync()).boxed_unsync())
-        }
+        Ok(Ok(response)) => response.map(|body| Counted(body).boxed_unsync()),
         Ok(Err(never)) => match never {},
         Err(_panic) => {
             log::failed(
@@ -310,9 +320,12 @@ fn full(text: &str) -> ResponseBody {
 }
 
 /// A response body whose bytes are counted. `map_frame` would lose the length.
-struct Counted(ResponseBody);
+struct Counted<B>(B);
 
-impl Body for Counted {
+impl<B> Body for Counted<B>
+where
+    B: Body<Data = Bytes, Error: Into<<ResponseBody as Body>::Error>> + Unpin,
+{
     type Data = Bytes;
     type Error = <ResponseBody as Body>::Error;
 
@@ -326,7 +339,7 @@ impl Body for Counted {
         {
             monitoring::response_bytes(data.len() as u64);
         }
-        polled
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

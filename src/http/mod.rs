@@ -146,17 +146,10 @@ impl App {
     }
 }
 
-/// The routes of `spec/http.md` section 3. [`gateway`] has decided which one it is; each filter takes its own.
+/// The routes of `spec/http.md` section 3 but for images. [`gateway`] has decided which one it is; each filter takes its own.
+/// The image route is called without a filter, whose state and copies would cost a hit on the cache more than the look-up.
 fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
     let with_app = warp::any().map(move || Arc::clone(&app));
-    let image = on(Endpoint::Image)
-        .and(with_app.clone())
-        .and(warp::ext::get::<RequestContext>())
-        .and(warp::header::headers_cloned())
-        .then(|app, context, headers| {
-            // Boxed: the filters around it move it from hand to hand.
-            Box::pin(image::image(app, context, headers))
-        });
     let always = on(Endpoint::Always)
         .and(with_app.clone())
         .and(warp::method())
@@ -181,9 +174,7 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallibl
         .or(on(Endpoint::WellKnown))
         .unify()
         .map(not_found);
-    image
-        .or(always)
-        .unify()
+    always
         .or(landing)
         .unify()
         .or(health)

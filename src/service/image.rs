@@ -17,6 +17,7 @@ use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
 use super::downloads::{Downloads, Failure, Obtained, Use};
 use super::fetch_count::FetchCount;
+use super::known::Understood;
 use super::lookup::{Made, Wanted};
 use super::rate_limits::RateLimits;
 use super::rules::Rules;
@@ -30,7 +31,7 @@ use crate::format::ImageFormat;
 use crate::live::Live;
 use crate::monitoring::trace;
 use crate::monitoring::{self, InProgress, Span};
-use crate::options::{Options, ParsedRequest};
+use crate::options::Options;
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched, Memory};
 use crate::vips::{Cancel, ThreadGuard};
@@ -124,7 +125,7 @@ impl ImageService {
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let mut quota = None;
         let answer = match self.admit(&request, &mut quota) {
-            Ok(parsed) => self.respond(request, parsed).await,
+            Ok(understood) => self.respond(request, understood).await,
             Err(error) => Err(error),
         };
         match answer {
@@ -139,41 +140,50 @@ impl ImageService {
         &self,
         request: &ImageRequest,
         quota: &mut Option<Quota>,
-    ) -> Result<ParsedRequest, Error> {
+    ) -> Result<Arc<Understood>, Error> {
         let limits = &self.parts.rate_limits;
         let client = limits.take_of_client(request.client)?;
         *quota = client;
         let rules = self.parts.rules.get();
-        let path = rules.verify(&request.target)?;
+        let known = rules.recall(&request.target, &request.features);
+        let path = match known {
+            Some(_) => None,
+            None => Some(rules.verify(&request.target)?),
+        };
         let all = limits.take()?;
         *quota = [client, all]
             .into_iter()
             .flatten()
             .min_by_key(|q| q.remaining);
-        rules.parse(&path, &request.features)
+        match (known, path) {
+            (None, Some(path)) => rules.parse(&request.target, &path, &request.features),
+            (Some(understood), _) => Ok(understood),
+            (None, None) => Err(Error::new(Kind::Internal, "a target was not verified")),
+        }
     }
 
     async fn respond(
         &self,
         request: ImageRequest,
-        parsed: ParsedRequest,
+        understood: Arc<Understood>,
     ) -> Result<ImageResponse, Error> {
-        trace::describe(&parsed.source_url, || parsed.options.to_string());
+        let parsed = &understood.parsed;
+        trace::describe(&parsed.source_url, || understood.canonical().to_owned());
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {
                 source_url: parsed.source_url.clone(),
-                processing_options: parsed.options.to_string(),
+                processing_options: understood.canonical().to_owned(),
             });
         }
         if parsed.options.raw {
             // Boxed, so that a hit on the cache does not carry the state of everything that it is spared.
-            return Box::pin(self.stream(&request, parsed)).await;
+            return Box::pin(self.stream(&request, &understood)).await;
         }
         self.check_result_format(&parsed.options)?;
-        let (answer, status) = self.look_up(&request, &parsed).await?;
+        let (answer, status) = self.look_up(&request, &understood).await?;
         let is_told = self.parts.cache.is_on() || status.outcome == CacheOutcome::Collapsed;
         let cache_status = Some(status).filter(|_| is_told);
-        Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
+        Ok(answer.into_response(&understood, cache_status, &self.parts.assets_config))
     }
 
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
@@ -202,9 +212,7 @@ impl ImageService {
 
     /// Takes a place in the system, fetches the source, then waits for a worker to process it.
     pub(super) async fn work(&self, wanted: &Wanted) -> Result<Made, Error> {
-        let Wanted {
-            request, parsed, ..
-        } = wanted;
+        let (request, parsed) = (&wanted.request, &wanted.understood.parsed);
         let conditions = match &wanted.previous {
             Some(kept) => validators::revalidation(&kept.value.headers),
             None => wanted.conditions.clone(),
@@ -327,8 +335,9 @@ impl ImageService {
     async fn stream(
         &self,
         request: &ImageRequest,
-        parsed: ParsedRequest,
+        understood: &Understood,
     ) -> Result<ImageResponse, Error> {
+        let parsed = &understood.parsed;
         let fetch = FetchCount::begin(&parsed.source_url);
         let sources = self.parts.downloads.sources();
         let mut headers = validators::picked(&request.headers, RAW_REQUEST_HEADERS);
@@ -355,7 +364,7 @@ impl ImageService {
             status: raw.status,
             body: Body::Stream(raw.body),
             source_headers: raw.headers,
-            ..empty(ReplyKind::Raw, parsed)
+            ..empty(ReplyKind::Raw, understood)
         })
     }
 }

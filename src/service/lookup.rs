@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::answer::{Answer, Finished};
 use super::image::ImageService;
+use super::known::Understood;
 use super::{CacheOutcome, CacheStatus, ImageRequest, validators};
 use crate::cache::{CacheKey, Epoch, Freshness, Kept, KeyParts, Lifetime, State, Tags, Turn};
 use crate::error::{Error, Kind};
@@ -21,7 +22,7 @@ use crate::options::{ClientFeatures, ParsedRequest};
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) request: ImageRequest,
-    pub(super) parsed: ParsedRequest,
+    pub(super) understood: Arc<Understood>,
     /// What the source is asked.
     pub(super) conditions: HeaderMap,
     /// The client's cookies that go to the source.
@@ -48,15 +49,19 @@ impl ImageService {
     pub(super) async fn look_up(
         &self,
         request: &ImageRequest,
-        parsed: &ParsedRequest,
+        understood: &Arc<Understood>,
     ) -> Result<(Answer, CacheStatus), Error> {
+        let parsed = &understood.parsed;
         let conditions = validators::conditional_headers(&request.headers, &self.parts.delivery);
         let sources = self.parts.downloads.sources();
         let cookie = sources.cookies(&parsed.source_url, &request.headers);
-        let key = self.key(request, parsed, cookie.as_ref());
+        let key = match &cookie {
+            None => understood.key(|| self.key(request, parsed, None)),
+            Some(_) => self.key(request, parsed, cookie.as_ref()),
+        };
         let wanted = |conditions, previous| Wanted {
             request: request.clone(),
-            parsed: parsed.clone(),
+            understood: Arc::clone(understood),
             conditions,
             cookie,
             previous,
@@ -116,7 +121,7 @@ impl ImageService {
                 if let Some((answer, status)) = wanted.instead_of(&error) {
                     tracing::warn!(
                         error = error.detail(),
-                        image_url = wanted.parsed.source_url,
+                        image_url = wanted.understood.parsed.source_url,
                         "could not revalidate the image, serving the stale one"
                     );
                     lead.land(Ok(answer.clone()));
@@ -164,11 +169,11 @@ impl ImageService {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::debug!(
                     error = error.detail(),
-                    image_url = wanted.parsed.source_url,
+                    image_url = wanted.understood.parsed.source_url,
                     "could not revalidate the image"
                 ),
                 Err(_) => tracing::debug!(
-                    image_url = wanted.parsed.source_url,
+                    image_url = wanted.understood.parsed.source_url,
                     "gave up revalidating the image"
                 ),
             }
@@ -189,7 +194,7 @@ impl ImageService {
                     value: Arc::clone(finished),
                     lifetime: Lifetime::new(freshness),
                     tags: Tags {
-                        source: wanted.parsed.source_url.as_str().into(),
+                        source: wanted.understood.parsed.source_url.as_str().into(),
                         variant_of: self.variant_of_request(wanted),
                     },
                 };
@@ -223,10 +228,10 @@ impl ImageService {
             target, features, ..
         } = &wanted.request;
         if features.dpr.is_none() && features.width.is_none() {
-            return Self::variant_of(&wanted.parsed);
+            return Self::variant_of(&wanted.understood.parsed);
         }
         let without_hints = self.parts.rules.get().parse_unsigned(target);
-        Self::variant_of(without_hints.as_ref().unwrap_or(&wanted.parsed))
+        Self::variant_of(without_hints.as_ref().unwrap_or(&wanted.understood.parsed))
     }
 
     fn key(
@@ -264,7 +269,7 @@ impl Wanted {
     }
 
     fn bypasses(&self) -> bool {
-        self.parsed.options.delivery.bypass_cache
+        self.understood.parsed.options.delivery.bypass_cache
     }
 
     /// The kept result, where it may stand in for one that could not be had.
