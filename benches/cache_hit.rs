@@ -14,7 +14,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::exit,
     reason = "a benchmark stops at the first mistake and prints what it measures"
 )]
 
@@ -34,17 +33,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
-/// Variable that makes this program the bare server: the file that it answers.
-const BARE: &str = "CACHE_HIT_BARE";
+/// Option that makes this program the bare server: the file that it answers.
+const BARE: &str = "--bare";
 /// Picture that results are made of, and the widths that make small, usual and large ones.
 const PICTURE: &str = "tests/images/scene/large.jpg";
 const WIDTHS: [u32; 3] = [100, 400, 1200];
 
 fn main() {
-    if let Some(file) = std::env::var_os(BARE) {
-        return bare(Path::new(&file));
-    }
     let options = Options::read();
+    if let Some(file) = &options.bare {
+        return bare(file);
+    }
     let folder = Folder::new();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     println!(
@@ -152,6 +151,7 @@ struct Options {
     time: Duration,
     connections: usize,
     imgforge: PathBuf,
+    bare: Option<PathBuf>,
 }
 
 impl Options {
@@ -161,6 +161,7 @@ impl Options {
             time: Duration::from_secs(1),
             connections: 32,
             imgforge: env!("CARGO_BIN_EXE_imgforge").into(),
+            bare: None,
         };
         let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
         while let Some(word) = words.next() {
@@ -170,10 +171,8 @@ impl Options {
                 "--seconds" => options.time = Duration::from_secs_f64(value.parse().unwrap()),
                 "--connections" => options.connections = value.parse().unwrap(),
                 "--imgforge" => options.imgforge = value.into(),
-                _ => {
-                    println!("unknown option {word}");
-                    std::process::exit(2);
-                }
+                BARE => options.bare = Some(value.into()),
+                _ => panic!("unknown option {word}"),
             }
         }
         options
@@ -326,7 +325,8 @@ fn content_length(head: &[u8]) -> usize {
 /// This program as the bare server.
 fn bare_server(file: &Path) -> Server {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .env(BARE, file)
+        .arg(BARE)
+        .arg(file)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -44,7 +44,7 @@ fn may_mount() -> bool {
         .status();
     let may = made.is_ok_and(|status| status.success());
     if !may {
-        println!("skipped: no user namespaces here");
+        eprintln!("skipped: no user namespaces here");
     }
     may
 }
