@@ -124,8 +124,18 @@ impl ImageService {
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let mut quota = None;
-        let answer = match self.admit(&request, &mut quota) {
-            Ok(understood) => self.respond(request, understood).await,
+        // The same until the end: what one set of rules has verified is nothing to another.
+        let rules = self.parts.rules.get();
+        let answer = match self.admit(&rules, &request, &mut quota) {
+            Ok(understood) => {
+                let answer = self.respond(&request, &understood).await;
+                if let Ok(answer) = &answer
+                    && answer.cache_status.map(|status| status.outcome) == Some(CacheOutcome::Hit)
+                {
+                    rules.learn(&request.target, &request.features, &understood);
+                }
+                answer
+            }
             Err(error) => Err(error),
         };
         match answer {
@@ -138,13 +148,13 @@ impl ImageService {
     /// is signed counts for the limit of all, so that nobody can use it up with invented URLs.
     fn admit(
         &self,
+        rules: &Rules,
         request: &ImageRequest,
         quota: &mut Option<Quota>,
     ) -> Result<Arc<Understood>, Error> {
         let limits = &self.parts.rate_limits;
         let client = limits.take_of_client(request.client)?;
         *quota = client;
-        let rules = self.parts.rules.get();
         let known = rules.recall(&request.target, &request.features);
         let path = match known {
             Some(_) => None,
@@ -156,7 +166,7 @@ impl ImageService {
             .flatten()
             .min_by_key(|q| q.remaining);
         match (known, path) {
-            (None, Some(path)) => rules.parse(&request.target, &path, &request.features),
+            (None, Some(path)) => rules.parse(&path, &request.features),
             (Some(understood), _) => Ok(understood),
             (None, None) => Err(Error::new(Kind::Internal, "a target was not verified")),
         }
@@ -164,8 +174,8 @@ impl ImageService {
 
     async fn respond(
         &self,
-        request: ImageRequest,
-        understood: Arc<Understood>,
+        request: &ImageRequest,
+        understood: &Arc<Understood>,
     ) -> Result<ImageResponse, Error> {
         let parsed = &understood.parsed;
         trace::describe(&parsed.source_url, || understood.canonical().to_owned());
@@ -177,13 +187,13 @@ impl ImageService {
         }
         if parsed.options.raw {
             // Boxed, so that a hit on the cache does not carry the state of everything that it is spared.
-            return Box::pin(self.stream(&request, &understood)).await;
+            return Box::pin(self.stream(request, understood)).await;
         }
         self.check_result_format(&parsed.options)?;
-        let (answer, status) = self.look_up(&request, &understood).await?;
+        let (answer, status) = self.look_up(request, understood).await?;
         let is_told = self.parts.cache.is_on() || status.outcome == CacheOutcome::Collapsed;
         let cache_status = Some(status).filter(|_| is_told);
-        Ok(answer.into_response(&understood, cache_status, &self.parts.assets_config))
+        Ok(answer.into_response(understood, cache_status, &self.parts.assets_config))
     }
 
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.

@@ -46,17 +46,24 @@ impl Rules {
         self.known.recall(target, features)
     }
 
-    /// What the verified `path` of a target asks for.
-    pub(super) fn parse(
+    /// Remembers what a target asks for. It must have been verified and parsed by these same rules.
+    pub(super) fn learn(
         &self,
         target: &str,
+        features: &ClientFeatures,
+        understood: &Arc<Understood>,
+    ) {
+        self.known.learn(target, features, understood);
+    }
+
+    /// What a verified path asks for.
+    pub(super) fn parse(
+        &self,
         path: &str,
         features: &ClientFeatures,
     ) -> Result<Arc<Understood>, Error> {
         let parsed = self.parser.parse(path, features, now_unix())?;
-        let understood = Arc::new(Understood::new(parsed));
-        self.known.learn(target, features, &understood);
-        Ok(understood)
+        Ok(Arc::new(Understood::new(parsed)))
     }
 
     /// What a target asks for, whoever has signed it, whenever it expires and whatever the client's headers say.
