@@ -319,6 +319,11 @@ pub fn set_queue_probe(probe: impl Fn() -> QueueState + Send + 'static) {
     *QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(probe));
 }
 
+/// Sets where the gauge of readiness comes from: whether requests are welcome.
+pub fn set_ready_probe(probe: impl Fn() -> bool + Send + 'static) {
+    *READY_PROBE.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(probe));
+}
+
 /// What is in progress right now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
@@ -369,6 +374,7 @@ fn with(record: impl FnOnce(&Series)) {
 
 type VipsProbe = fn() -> (u64, u64, u64);
 type QueueProbe = Box<dyn Fn() -> QueueState + Send>;
+type ReadyProbe = Box<dyn Fn() -> bool + Send>;
 type CacheProbe = (CacheKind, Box<dyn Fn() -> CacheState + Send>);
 
 static SERIES: OnceLock<Series> = OnceLock::new();
@@ -382,6 +388,7 @@ static OPERATIONS_ACTIVE: AtomicU64 = AtomicU64::new(0);
 static AUXILIARY: [AtomicU64; 2 * AuxiliaryKind::ALL.len()] =
     [const { AtomicU64::new(0) }; 2 * AuxiliaryKind::ALL.len()];
 static QUEUE_PROBE: Mutex<Option<QueueProbe>> = Mutex::new(None);
+static READY_PROBE: Mutex<Option<ReadyProbe>> = Mutex::new(None);
 
 #[cfg(test)]
 mod tests {

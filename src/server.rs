@@ -110,7 +110,9 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         libvips,
     };
     let full = workers.clone();
-    let readiness = Readiness::new(move || full.is_full());
+    let readiness = Arc::new(Readiness::new(move || full.is_full()));
+    let observed = Arc::clone(&readiness);
+    monitoring::set_ready_probe(move || observed.takes_requests());
     let images = ImageService::new(Parts {
         rules: reloader.rules.clone(),
         rate_limits: RateLimits::new(&config.rate_limits),
@@ -129,7 +131,7 @@ async fn build(config: &Config) -> Result<Components, StartError> {
         purges: Arc::new(images.clone()),
         images: Arc::new(images),
         health: Arc::new(engine::works),
-        readiness: Arc::new(readiness),
+        readiness,
         facts,
         reloader,
         reporters,

@@ -9,48 +9,59 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::CacheKey;
 
-/// Work that runs or is about to run, by what it makes. Clones share it.
+/// Work that runs or is about to run, by what it makes. `S` is what its seats know of it before it has landed. Clones
+/// share it.
 #[derive(Debug)]
-pub struct SingleFlight<T>(Arc<Mutex<Open<T>>>);
+pub struct SingleFlight<T, S = ()>(Arc<Mutex<Open<T, S>>>);
 
-type Open<T> = HashMap<CacheKey, Flight<T>>;
-type Cell<T> = tokio::sync::Mutex<Option<T>>;
+type Open<T, S> = HashMap<CacheKey, Flight<T, S>>;
 
 /// One piece of work that can be joined.
 #[derive(Debug)]
-struct Flight<T> {
-    cell: Arc<Cell<T>>,
+struct Flight<T, S> {
+    work: Arc<Work<T, S>>,
     seats: usize,
 }
 
-impl<T> Clone for SingleFlight<T> {
+#[derive(Debug)]
+struct Work<T, S> {
+    outcome: tokio::sync::Mutex<Option<T>>,
+    state: S,
+}
+
+impl<T, S> Clone for SingleFlight<T, S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> Default for SingleFlight<T> {
+impl<T, S> Default for SingleFlight<T, S> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<T> SingleFlight<T> {
+impl<T, S: Default> SingleFlight<T, S> {
     /// Takes a seat among those that need the work `key`.
-    pub fn join(&self, key: CacheKey) -> Seat<T> {
+    pub fn join(&self, key: CacheKey) -> Seat<T, S> {
         let mut open = self.lock();
         let flight = open.entry(key).or_insert_with(|| Flight {
-            cell: Arc::new(Cell::new(None)),
+            work: Arc::new(Work {
+                outcome: tokio::sync::Mutex::new(None),
+                state: S::default(),
+            }),
             seats: 0,
         });
         flight.seats += 1;
         Seat {
             flights: self.clone(),
             key,
-            cell: Arc::clone(&flight.cell),
+            work: Arc::clone(&flight.work),
         }
     }
+}
 
+impl<T, S> SingleFlight<T, S> {
     /// Whether somebody has a seat for the work `key`.
     pub fn is_open(&self, key: &CacheKey) -> bool {
         self.lock().contains_key(key)
@@ -67,45 +78,53 @@ impl<T> SingleFlight<T> {
     }
 
     /// Closes the flight of a seat, if it is still open and `ends` says so.
-    fn leave(&self, seat: &Seat<T>, ends: impl FnOnce(&mut Flight<T>) -> bool) {
+    fn leave(&self, seat: &Seat<T, S>, ends: impl FnOnce(&mut Flight<T, S>) -> bool) {
         let mut open = self.lock();
         let own = open
             .get_mut(&seat.key)
-            .filter(|flight| Arc::ptr_eq(&flight.cell, &seat.cell));
+            .filter(|flight| Arc::ptr_eq(&flight.work, &seat.work));
         if own.is_some_and(ends) {
             open.remove(&seat.key);
         }
     }
 
     /// No code that can panic runs under the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Open<T>> {
+    fn lock(&self) -> MutexGuard<'_, Open<T, S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A place among those that share one piece of work.
 #[derive(Debug)]
-pub struct Seat<T> {
-    flights: SingleFlight<T>,
+pub struct Seat<T, S = ()> {
+    flights: SingleFlight<T, S>,
     key: CacheKey,
-    cell: Arc<Cell<T>>,
+    work: Arc<Work<T, S>>,
 }
 
 /// What a seat's turn brings.
 #[derive(Debug)]
-pub enum Turn<'a, T> {
+pub enum Turn<'a, T, S = ()> {
     /// The duty to do the work.
-    Lead(Lead<'a, T>),
+    Lead(Lead<'a, T, S>),
     /// Another seat's outcome.
     Follow(T),
 }
 
-impl<T: Clone> Seat<T> {
+impl<T, S> Seat<T, S> {
+    /// What all seats of this piece of work know of it.
+    pub fn state(&self) -> &S {
+        &self.work.state
+    }
+}
+
+impl<T: Clone, S> Seat<T, S> {
     /// Waits for the outcome, or for the duty to bring it about. Dropping the future keeps the seat.
-    pub async fn turn(&self) -> Turn<'_, T> {
-        let (place, handed_over) = match self.cell.try_lock() {
+    pub async fn turn(&self) -> Turn<'_, T, S> {
+        let outcome = &self.work.outcome;
+        let (place, handed_over) = match outcome.try_lock() {
             Ok(place) => (place, false),
-            Err(_) => (self.cell.lock().await, true),
+            Err(_) => (outcome.lock().await, true),
         };
         match &*place {
             Some(outcome) => Turn::Follow(outcome.clone()),
@@ -118,7 +137,7 @@ impl<T: Clone> Seat<T> {
     }
 }
 
-impl<T> Drop for Seat<T> {
+impl<T, S> Drop for Seat<T, S> {
     fn drop(&mut self) {
         self.flights.leave(self, |flight| {
             flight.seats -= 1;
@@ -130,13 +149,13 @@ impl<T> Drop for Seat<T> {
 /// The duty to do the work. Dropping it hands the duty over.
 #[derive(Debug)]
 #[must_use = "dropping it hands the duty over"]
-pub struct Lead<'a, T> {
-    seat: &'a Seat<T>,
+pub struct Lead<'a, T, S = ()> {
+    seat: &'a Seat<T, S>,
     place: tokio::sync::MutexGuard<'a, Option<T>>,
     handed_over: bool,
 }
 
-impl<T> Lead<'_, T> {
+impl<T, S> Lead<'_, T, S> {
     /// Whether another one had the duty when this seat's turn began.
     pub fn was_handed_over(&self) -> bool {
         self.handed_over
@@ -175,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_has_a_seat_gets_the_outcome_and_nobody_later() {
-        let flights = SingleFlight::default();
+        let flights = SingleFlight::<u32>::default();
         let (first, second) = (flights.join(key("a")), flights.join(key("a")));
         let other = flights.join(key("b"));
         assert_eq!(flights.running(), 2);
@@ -192,7 +211,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_thousand_followers_are_one_piece_of_work() {
-        let flights = SingleFlight::default();
+        let flights = SingleFlight::<u32>::default();
         let seat = flights.join(key("a"));
         let duty = lead(&seat).await;
         let mut followers = tokio::task::JoinSet::new();
@@ -239,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn followers_keep_their_own_deadlines() {
-        let flights = SingleFlight::default();
+        let flights = SingleFlight::<u32>::default();
         let (first, second) = (flights.join(key("a")), flights.join(key("a")));
         let duty = lead(&first).await;
         let waiting = tokio::time::timeout(Duration::from_millis(20), second.turn());
@@ -250,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_closed_cannot_be_joined() {
-        let flights = SingleFlight::default();
+        let flights = SingleFlight::<u32>::default();
         let (first, second) = (flights.join(key("a")), flights.join(key("a")));
         let duty = lead(&first).await;
         flights.close_all();

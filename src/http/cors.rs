@@ -37,6 +37,11 @@ impl Cors {
         Self::List(origins)
     }
 
+    /// Whether it adds anything to any response.
+    pub(super) fn is_on(&self) -> bool {
+        !matches!(self, Self::Off)
+    }
+
     /// Adds the pair that allows the request's origin.
     pub(super) fn allow(&self, mut response: Response, request: &HeaderMap) -> Response {
         let headers = response.headers_mut();

@@ -160,9 +160,7 @@ where
         log::failed(context, &Error::new(Kind::RouteNotFound, detail));
     }
     match answer {
-        Ok(Ok(response)) => {
-            response.map(|body| Counted(body.map_err(Into::into).boxed_unsync()).boxed_unsync())
-        }
+        Ok(Ok(response)) => response.map(|body| Counted(body).boxed_unsync()),
         Ok(Err(never)) => match never {},
         Err(_panic) => {
             log::failed(
@@ -310,9 +308,12 @@ fn full(text: &str) -> ResponseBody {
 }
 
 /// A response body whose bytes are counted. `map_frame` would lose the length.
-struct Counted(ResponseBody);
+struct Counted<B>(B);
 
-impl Body for Counted {
+impl<B> Body for Counted<B>
+where
+    B: Body<Data = Bytes, Error: Into<<ResponseBody as Body>::Error>> + Unpin,
+{
     type Data = Bytes;
     type Error = <ResponseBody as Body>::Error;
 
@@ -326,7 +327,7 @@ impl Body for Counted {
         {
             monitoring::response_bytes(data.len() as u64);
         }
-        polled
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

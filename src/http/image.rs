@@ -46,7 +46,7 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
         .get_all(ACCEPT)
         .iter()
         .any(|line| String::from_utf8_lossy(line.as_bytes()).contains("text/html"));
-    let request_headers = headers.clone();
+    let cross_origin = app.cors.is_on().then(|| headers.clone());
     let answer = match app.secrets.get().check(&headers) {
         Ok(()) => {
             let noted = reported.as_ref().map(|(_, noted)| Noted::clone(noted));
@@ -71,7 +71,10 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
             app.writer.error(&error, accepts_html, &context.id)
         }
     };
-    app.cors.allow(response, &request_headers)
+    match cross_origin {
+        Some(headers) => app.cors.allow(response, &headers),
+        None => response,
+    }
 }
 
 /// The service under the request deadline, stopped early when the client goes. A panic is an internal error.

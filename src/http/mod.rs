@@ -153,7 +153,10 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallibl
         .and(with_app.clone())
         .and(warp::ext::get::<RequestContext>())
         .and(warp::header::headers_cloned())
-        .then(image::image);
+        .then(|app, context, headers| {
+            // Boxed: the filters around it move it from hand to hand.
+            Box::pin(image::image(app, context, headers))
+        });
     let always = on(Endpoint::Always)
         .and(with_app.clone())
         .and(warp::method())

@@ -42,6 +42,11 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether requests are welcome, as far as that can be told without trying.
+    pub fn takes_requests(&self) -> bool {
+        self.objection(true, Instant::now()).is_none()
+    }
+
     /// Why requests should go elsewhere, at the moment `now`; `None` where they should not.
     pub(super) fn objection(&self, healthy: bool, now: Instant) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {
@@ -111,7 +116,9 @@ mod tests {
         let now = Instant::now();
         assert_eq!(readiness.objection(true, now), None);
         assert_eq!(readiness.objection(false, now), Some(UNHEALTHY));
+        assert!(readiness.takes_requests());
         readiness.drain();
+        assert!(!readiness.takes_requests());
         assert_eq!(readiness.objection(true, now), Some(DRAINING));
     }
 }

@@ -24,6 +24,8 @@ use crate::error::{Error, Quota};
 use crate::redact;
 use crate::service::{Body, ImageResponse, ReplyKind, Sizes, validators};
 
+/// Room for the headers of an image, those that the gateway adds included.
+const USUAL_HEADERS: usize = 16;
 /// Headers that a raw response relays from the source.
 const RELAYED: [HeaderName; 6] = [
     CONTENT_TYPE,
@@ -56,7 +58,7 @@ impl Writer {
 
     /// A processed image, a "not modified" or a raw stream.
     pub(super) fn image(&self, response: ImageResponse, now: SystemTime) -> Response {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
         match response.kind {
             ReplyKind::Processed { format, sizes } => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.info().mime));

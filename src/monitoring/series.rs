@@ -14,7 +14,7 @@ use super::labels::{
 use super::registry::{Handles, NAMESPACED_STATUS_CODES, Registry};
 use super::{
     AUXILIARY, CACHE_PROBES, Facts, IMAGES_IN_PROGRESS, OPERATIONS_ACTIVE, QUEUE_PROBE,
-    REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, float, table,
+    READY_PROBE, REQUESTS_IN_PROGRESS, VIPS_PROBE, WORKERS, float, table,
 };
 use crate::config::MonitoringConfig;
 use crate::error::Category;
@@ -62,6 +62,7 @@ pub(super) struct Series {
     pub(super) requests_in_progress: Gauge,
     pub(super) images_in_progress: Gauge,
     pub(super) utilization: Gauge,
+    pub(super) ready: Gauge,
     pub(super) queue_length: Gauge,
     pub(super) queue_work: Gauge,
     pub(super) decoded_memory: Gauge,
@@ -253,6 +254,7 @@ impl Series {
             requests_in_progress: gauge(&table::REQUESTS_IN_PROGRESS),
             images_in_progress: gauge(&table::IMAGES_IN_PROGRESS),
             utilization: gauge(&table::UTILIZATION),
+            ready: gauge(&table::READY),
             queue_length: gauge(&table::QUEUE_LENGTH),
             queue_work: gauge(&table::QUEUE_WORK),
             decoded_memory: gauge(&table::DECODED_MEMORY),
@@ -286,6 +288,9 @@ impl Series {
         self.requests_in_progress.set(requests);
         self.images_in_progress.set(load(&IMAGES_IN_PROGRESS));
         self.utilization.set(requests / workers.max(1.0) * 100.0);
+        if let Some(probe) = &*READY_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.ready.set(if probe() { 1.0 } else { 0.0 });
+        }
         if let Some(probe) = &*QUEUE_PROBE.lock().unwrap_or_else(PoisonError::into_inner) {
             let state = probe();
             self.queue_length.set(float(state.worker));

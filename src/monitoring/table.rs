@@ -205,6 +205,11 @@ pub(super) const CACHE_PURGED: Metric = counter(
     &["cache_type"],
     "Entries removed by purges.",
 );
+pub(super) const READY: Metric = gauge(
+    "imgforge_ready",
+    &[],
+    "1 while requests are welcome, 0 while the server stops or its queue stays full; health is not part of it.",
+);
 pub(super) const QUEUE_LENGTH: Metric = gauge(
     "imgforge_queue_length",
     &[],
@@ -315,6 +320,7 @@ pub const METRICS: &[Metric] = &[
     CACHE_EVICTIONS,
     CACHE_ERRORS,
     CACHE_PURGED,
+    READY,
     QUEUE_LENGTH,
     QUEUE_WORK,
     DECODED_MEMORY,

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use super::known::Understood;
 use super::{Body, CacheStatus, ImageResponse, ReplyKind, Sizes};
 use crate::config::AssetsConfig;
 use crate::error::Error;
 use crate::format::ImageFormat;
-use crate::options::ParsedRequest;
 
 /// What a finished job gives to every request that waited for it.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Answer {
     /// The reply to one request; `config` says how a fallback image is answered.
     pub(super) fn into_response(
         self,
-        parsed: ParsedRequest,
+        understood: &Understood,
         cache_status: Option<CacheStatus>,
         config: &AssetsConfig,
     ) -> ImageResponse {
@@ -54,9 +54,9 @@ impl Answer {
             Self::NotModified(headers) => ImageResponse {
                 status: StatusCode::NOT_MODIFIED,
                 source_headers: headers,
-                ..empty(ReplyKind::NotModified, parsed)
+                ..empty(ReplyKind::NotModified, understood)
             },
-            Self::Image(finished) => finished.response(parsed, config),
+            Self::Image(finished) => finished.response(understood, config),
         };
         ImageResponse {
             cache_status,
@@ -66,7 +66,7 @@ impl Answer {
 }
 
 impl Finished {
-    fn response(&self, parsed: ParsedRequest, config: &AssetsConfig) -> ImageResponse {
+    fn response(&self, understood: &Understood, config: &AssetsConfig) -> ImageResponse {
         let fallback = self.fallback_for.as_ref();
         let status = fallback.map_or(200, |error| {
             config.fallback_status.unwrap_or(error.outcome().status)
@@ -85,26 +85,25 @@ impl Finished {
             source_headers: self.headers.clone(),
             fallback_for: fallback.cloned(),
             max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
-            ..empty(kind, parsed)
+            ..empty(kind, understood)
         }
     }
 }
 
 /// 200 without a body, with what the URL says about delivery.
-pub(super) fn empty(kind: ReplyKind, parsed: ParsedRequest) -> ImageResponse {
-    let processing_options = parsed.options.to_string();
-    let delivery = parsed.options.delivery;
+pub(super) fn empty(kind: ReplyKind, understood: &Understood) -> ImageResponse {
+    let delivery = &understood.parsed.options.delivery;
     ImageResponse {
         status: StatusCode::OK,
         body: Body::Empty,
         kind,
         source_headers: HeaderMap::new(),
-        source_url: parsed.source_url,
+        source_url: understood.parsed.source_url.clone(),
         expires: delivery.expires,
         max_age: None,
-        filename: delivery.filename,
+        filename: delivery.filename.clone(),
         attachment: delivery.attachment,
-        processing_options,
+        processing_options: understood.canonical().to_owned(),
         fallback_for: None,
         cache_status: None,
         quota: None,

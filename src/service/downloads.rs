@@ -6,9 +6,9 @@
 
 mod failure;
 mod kept;
+mod progress;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
@@ -19,26 +19,26 @@ pub(super) use self::failure::Failure;
 
 use self::failure::Negative;
 use self::kept::SourceCache;
+use self::progress::Progress;
 use super::fetch_count::FetchCount;
 use super::hosts::Hosts;
 use crate::cache::{CacheKey, Freshness, Purge, Seat, SingleFlight, Turn};
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::monitoring::{self, CacheKind, trace};
-use crate::source::{FetchError, FetchRequest, Fetched, SourceImage, Sources};
+use crate::source::{Claim, FetchError, FetchRequest, Fetched, SourceImage, Sources};
 
 /// Downloads of all requests. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Downloads {
     sources: Sources,
     hosts: Hosts,
-    flights: SingleFlight<Outcome>,
+    flights: SingleFlight<Outcome, Progress>,
     negative: Arc<Negative>,
     cache: SourceCache,
     timeout: Duration,
     /// Whether the server's own pictures may come from where requests may not.
     own_are_apart: bool,
-    held: Arc<AtomicU64>,
 }
 
 /// A source as it was had.
@@ -48,6 +48,8 @@ pub(super) struct Obtained {
     pub(super) fetched: Fetched,
     /// How long the source allows to use it from now on; `None` forbids to keep what is made of it.
     pub(super) freshness: Option<Freshness>,
+    /// The claim of the request that downloaded it for this one: as long as it lives, the bytes are counted.
+    pub(super) claim: Option<Arc<Claim>>,
 }
 
 impl Downloads {
@@ -62,7 +64,6 @@ impl Downloads {
             cache: SourceCache::open(&config.cache),
             timeout: config.source.download_timeout,
             own_are_apart: config.source.check_redirects && !config.url.allowed_sources.is_empty(),
-            held: Arc::default(),
         }
     }
 
@@ -137,21 +138,6 @@ impl Downloads {
             seat: self.flights.join(whole),
         }
     }
-
-    /// The outcome as others will be given it; `None` where so much is held for others already that they had better
-    /// download again.
-    fn held(&self, limit: u64, result: &Result<Obtained, Failure>) -> Option<Outcome> {
-        let bytes = match result.as_ref().map(|obtained| &obtained.fetched) {
-            Ok(Fetched::Image(image)) => image.bytes.len() as u64,
-            _ => 0,
-        };
-        let hold = Hold::new(&self.held, bytes)?;
-        Some(Outcome {
-            limit,
-            result: result.clone(),
-            _hold: Arc::new(hold),
-        })
-    }
 }
 
 /// What a source is wanted for.
@@ -172,7 +158,7 @@ pub(super) struct Download {
     /// The source, whatever the conditions.
     identity: CacheKey,
     purpose: Use,
-    seat: Seat<Outcome>,
+    seat: Seat<Outcome, Progress>,
 }
 
 impl Download {
@@ -183,7 +169,7 @@ impl Download {
         if uses_cache && let Some(failure) = self.owner.negative.recall(&self.identity) {
             return Err(failure);
         }
-        let deadline = Instant::now() + self.owner.timeout;
+        let asked_at = Instant::now();
         let cache = &self.owner.cache;
         let previous = if uses_cache {
             cache.get(&self.identity).await
@@ -193,8 +179,11 @@ impl Download {
         if let Some(obtained) = previous.as_ref().and_then(|kept| kept.fresh(&request)) {
             return self.kept(obtained);
         }
-        let Ok(turn) = timeout_at(deadline, self.seat.turn()).await else {
-            return Err(TIMED_OUT.into());
+        let (progress, timeout) = (self.seat.state(), self.owner.timeout);
+        let turn = tokio::select! {
+            biased;
+            turn = self.seat.turn() => turn,
+            () = progress.used_up(asked_at, timeout) => return Err(TIMED_OUT.into()),
         };
         match turn {
             Turn::Follow(outcome) => match outcome.judged(request.max_bytes) {
@@ -202,7 +191,10 @@ impl Download {
                     monitoring::download_shared();
                     result
                 }
-                None => self.renew(request, previous, Some(deadline)).await,
+                None => {
+                    let rest = progress.end(asked_at, timeout);
+                    self.renew(request, previous, rest).await
+                }
             },
             Turn::Lead(lead) => {
                 // Whoever led before may have kept it since the look-up.
@@ -210,14 +202,19 @@ impl Download {
                 if let Some(obtained) = kept.and_then(|kept| kept.fresh(&request)) {
                     return self.kept(obtained);
                 }
-                let limit = request.max_bytes;
-                // Waiting for others has used up a part of the time.
-                let rest = lead.was_handed_over().then_some(deadline);
+                // A download that this request has waited for has used up a part of its time.
+                let rest = progress
+                    .end(asked_at, timeout)
+                    .filter(|_| lead.was_handed_over());
+                let (limit, claim) = (request.max_bytes, request.claim.clone());
                 let result = self.renew(request, previous, rest).await;
                 // What is about this request alone leaves the work to the next.
-                let is_own = matches!(&result, Err(failure) if failure.is_own);
-                if !is_own && let Some(outcome) = self.owner.held(limit, &result) {
-                    lead.land(outcome);
+                if !matches!(&result, Err(failure) if failure.is_own) {
+                    lead.land(Outcome {
+                        limit,
+                        result: result.clone(),
+                        claim,
+                    });
                 }
                 result
             }
@@ -258,6 +255,7 @@ impl Download {
             return result.map(|fetched| Obtained {
                 fetched,
                 freshness: None,
+                claim: None,
             });
         }
         match result {
@@ -283,10 +281,13 @@ impl Download {
     async fn download(&self, mut request: FetchRequest) -> Result<Fetched, Failure> {
         // Here and not before: what follows the request on its way says nothing about the source.
         trace::inject(&mut request.headers);
+        let progress = self.seat.state();
         if self.purpose == Use::Own {
+            progress.begin(None);
             return Ok(self.owner.sources.fetch(request).await?);
         }
         let _turn = self.owner.hosts.begin(&request.url).await;
+        progress.begin(request.claim.as_ref());
         let fetch = FetchCount::begin(&request.url);
         let received = fetch.received();
         let result = self.owner.sources.fetch_counted(request, &received).await;
@@ -301,16 +302,19 @@ struct Outcome {
     /// Size limit of the request that downloaded.
     limit: u64,
     result: Result<Obtained, Failure>,
-    _hold: Arc<Hold>,
+    /// Counts the bytes until the last request is done with them.
+    claim: Option<Arc<Claim>>,
 }
 
 impl Outcome {
     /// What the outcome is to a request with the size limit `limit`; `None` where that request has to try for itself.
     fn judged(self, limit: u64) -> Option<Result<Obtained, Failure>> {
+        let claim = self.claim;
+        let result = self.result.map(|obtained| Obtained { claim, ..obtained });
         if limit == self.limit {
-            return Some(self.result);
+            return Some(result);
         }
-        match self.result {
+        match result {
             Ok(obtained) => Some(within(limit, obtained)),
             Err(failure)
                 if matches!(
@@ -336,35 +340,6 @@ fn within(limit: u64, obtained: Obtained) -> Result<Obtained, Failure> {
     }
 }
 
-/// Bytes that are held for requests that still wait for a worker.
-#[derive(Debug)]
-struct Hold {
-    all: Arc<AtomicU64>,
-    bytes: u64,
-}
-
-impl Hold {
-    /// `None` where `bytes` more would be too much.
-    fn new(all: &Arc<AtomicU64>, bytes: u64) -> Option<Self> {
-        let room = |held: u64| {
-            held.checked_add(bytes)
-                .filter(|sum| *sum <= MOST_HELD || held == 0)
-        };
-        all.fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
-            .ok()?;
-        Some(Self {
-            all: Arc::clone(all),
-            bytes,
-        })
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes, Ordering::AcqRel);
-    }
-}
-
 /// A source with those of `headers` that count.
 fn key(url: &str, headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> CacheKey {
     let mut lines: Vec<(&[u8], &[u8])> = headers
@@ -379,8 +354,6 @@ fn key(url: &str, headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> 
 }
 
 const TIMED_OUT: FetchError = FetchError::DownloadTimeout { detected: false };
-/// Sources are held until the last request has had its turn; beyond this, later ones download again.
-const MOST_HELD: u64 = 128 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -404,17 +377,5 @@ mod tests {
             all("u", &none),
             key("u", &conditional, |name| name != IF_NONE_MATCH)
         );
-    }
-
-    #[test]
-    fn what_is_held_is_bounded() {
-        let all = Arc::new(AtomicU64::new(0));
-        let first = Hold::new(&all, 2 * MOST_HELD).expect("one always fits");
-        assert!(Hold::new(&all, 1).is_none());
-        drop(first);
-        let second = Hold::new(&all, MOST_HELD - 1).unwrap();
-        assert!(Hold::new(&all, 2).is_none());
-        drop((Hold::new(&all, 1).unwrap(), second));
-        assert_eq!(all.load(Ordering::Acquire), 0);
     }
 }

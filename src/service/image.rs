@@ -17,8 +17,9 @@ use super::answer::{Answer, Finished, empty};
 use super::assets::Assets;
 use super::downloads::{Downloads, Failure, Obtained, Use};
 use super::fetch_count::FetchCount;
+use super::known::Understood;
 use super::lookup::{Made, Wanted};
-use super::process::Known;
+use super::process::Seen;
 use super::rate_limits::RateLimits;
 use super::rules::Rules;
 use super::validators;
@@ -31,7 +32,7 @@ use crate::format::ImageFormat;
 use crate::live::Live;
 use crate::monitoring::trace;
 use crate::monitoring::{self, Span};
-use crate::options::{Options, ParsedRequest};
+use crate::options::Options;
 use crate::processing::{self, Job, Processed, Settings};
 use crate::source::{FetchRequest, Fetched, Memory};
 use crate::vips::{Cancel, ThreadGuard};
@@ -75,7 +76,7 @@ pub struct ImageService {
     /// Results that are being made.
     pub(super) flights: SingleFlight<Result<Answer, Error>>,
     /// Sources that need not be fetched to know what their jobs cost.
-    pub(super) known: Arc<Known>,
+    pub(super) known: Arc<Seen>,
 }
 
 impl CancelHandle for Cancel {
@@ -127,8 +128,18 @@ impl ImageService {
 
     async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let mut quota = None;
-        let answer = match self.admit(&request, &mut quota) {
-            Ok(parsed) => self.respond(request, parsed).await,
+        // The same until the end: what one set of rules has verified is nothing to another.
+        let rules = self.parts.rules.get();
+        let answer = match self.admit(&rules, &request, &mut quota) {
+            Ok(understood) => {
+                let answer = self.respond(&request, &understood).await;
+                if let Ok(answer) = &answer
+                    && answer.cache_status.map(|status| status.outcome) == Some(CacheOutcome::Hit)
+                {
+                    rules.learn(&request.target, &request.features, &understood);
+                }
+                answer
+            }
             Err(error) => Err(error),
         };
         match answer {
@@ -141,42 +152,52 @@ impl ImageService {
     /// is signed counts for the limit of all, so that nobody can use it up with invented URLs.
     fn admit(
         &self,
+        rules: &Rules,
         request: &ImageRequest,
         quota: &mut Option<Quota>,
-    ) -> Result<ParsedRequest, Error> {
+    ) -> Result<Arc<Understood>, Error> {
         let limits = &self.parts.rate_limits;
         let client = limits.take_of_client(request.client)?;
         *quota = client;
-        let rules = self.parts.rules.get();
-        let path = rules.verify(&request.target)?;
+        let known = rules.recall(&request.target, &request.features);
+        let path = match known {
+            Some(_) => None,
+            None => Some(rules.verify(&request.target)?),
+        };
         let all = limits.take()?;
         *quota = [client, all]
             .into_iter()
             .flatten()
             .min_by_key(|q| q.remaining);
-        rules.parse(&path, &request.features)
+        match (known, path) {
+            (None, Some(path)) => rules.parse(&path, &request.features),
+            (Some(understood), _) => Ok(understood),
+            (None, None) => Err(Error::new(Kind::Internal, "a target was not verified")),
+        }
     }
 
     async fn respond(
         &self,
-        request: ImageRequest,
-        parsed: ParsedRequest,
+        request: &ImageRequest,
+        understood: &Arc<Understood>,
     ) -> Result<ImageResponse, Error> {
-        trace::describe(&parsed.source_url, || parsed.options.to_string());
+        let parsed = &understood.parsed;
+        trace::describe(&parsed.source_url, || understood.canonical().to_owned());
         if let Some(noted) = &request.noted {
             noted.get_or_init(|| Asked {
                 source_url: parsed.source_url.clone(),
-                processing_options: parsed.options.to_string(),
+                processing_options: understood.canonical().to_owned(),
             });
         }
         if parsed.options.raw {
-            return self.stream(&request, parsed).await;
+            // Boxed, so that a hit on the cache does not carry the state of everything that it is spared.
+            return Box::pin(self.stream(request, understood)).await;
         }
         self.check_result_format(&parsed.options)?;
-        let (answer, status) = self.look_up(&request, &parsed).await?;
+        let (answer, status) = self.look_up(request, understood).await?;
         let is_told = self.parts.cache.is_on() || status.outcome == CacheOutcome::Collapsed;
         let cache_status = Some(status).filter(|_| is_told);
-        Ok(answer.into_response(parsed, cache_status, &self.parts.assets_config))
+        Ok(answer.into_response(understood, cache_status, &self.parts.assets_config))
     }
 
     /// A format that this build cannot write is refused before anything is fetched. SVG may pass through.
@@ -205,9 +226,7 @@ impl ImageService {
 
     /// Takes a place in the system, fetches the source, then waits for a worker to process it.
     pub(super) async fn work(&self, wanted: &Wanted) -> Result<Made, Error> {
-        let Wanted {
-            request, parsed, ..
-        } = wanted;
+        let (request, parsed) = (&wanted.request, &wanted.understood.parsed);
         let conditions = match &wanted.previous {
             Some(kept) => validators::revalidation(&kept.value.headers),
             None => wanted.conditions.clone(),
@@ -241,8 +260,12 @@ impl ImageService {
             deadline: request.deadline,
             claim: Some(Arc::clone(&claim)),
         };
-        let (source, freshness, fallback_for) = match download.fetch(fetch).await {
-            Ok(Obtained { fetched, freshness }) => match fetched {
+        let (source, freshness, fallback_for, shared) = match download.fetch(fetch).await {
+            Ok(Obtained {
+                fetched,
+                freshness,
+                claim: shared,
+            }) => match fetched {
                 // A source that ignores conditions need not be processed for who has the result.
                 Fetched::Image(image)
                     if wanted.previous.is_none()
@@ -251,7 +274,7 @@ impl ImageService {
                     let headers = kept_headers(&image.headers, false);
                     return Ok(not_modified(wanted, headers, freshness));
                 }
-                Fetched::Image(image) => (image, freshness, None),
+                Fetched::Image(image) => (image, freshness, None, shared),
                 Fetched::NotModified(headers) => {
                     return Ok(not_modified(wanted, headers, freshness));
                 }
@@ -273,7 +296,7 @@ impl ImageService {
                     );
                     monitoring::error(error.outcome().category);
                     trace::exception(&error);
-                    (image.clone(), None, Some(error))
+                    (image.clone(), None, Some(error), None)
                 }
                 _ => return Err(error),
             },
@@ -298,7 +321,7 @@ impl ImageService {
                 .filter(|_| wants_watermark),
         };
         let processed = self.process(place, wanted, job).await?;
-        drop(claim);
+        drop((claim, shared));
         let sizes = Sizes {
             origin: Some(processed.source_size),
             result: Some(processed.result_size),
@@ -321,8 +344,9 @@ impl ImageService {
     async fn stream(
         &self,
         request: &ImageRequest,
-        parsed: ParsedRequest,
+        understood: &Understood,
     ) -> Result<ImageResponse, Error> {
+        let parsed = &understood.parsed;
         let fetch = FetchCount::begin(&parsed.source_url);
         let sources = self.parts.downloads.sources();
         let mut headers = validators::picked(&request.headers, RAW_REQUEST_HEADERS);
@@ -349,7 +373,7 @@ impl ImageService {
             status: raw.status,
             body: Body::Stream(raw.body),
             source_headers: raw.headers,
-            ..empty(ReplyKind::Raw, parsed)
+            ..empty(ReplyKind::Raw, understood)
         })
     }
 }

@@ -6,20 +6,23 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue};
 
 use super::answer::{Answer, Finished};
 use super::image::ImageService;
+use super::known::Understood;
 use super::{CacheOutcome, CacheStatus, ImageRequest, validators};
 use crate::cache::{CacheKey, Epoch, Freshness, Kept, KeyParts, Lifetime, State, Tags, Turn};
 use crate::error::{Error, Kind};
-use crate::options::ParsedRequest;
+use crate::options::{ClientFeatures, ParsedRequest};
 
 /// A result that is wanted.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) request: ImageRequest,
-    pub(super) parsed: ParsedRequest,
+    pub(super) understood: Arc<Understood>,
     /// What the source is asked.
     pub(super) conditions: HeaderMap,
     /// The client's cookies that go to the source.
@@ -46,15 +49,19 @@ impl ImageService {
     pub(super) async fn look_up(
         &self,
         request: &ImageRequest,
-        parsed: &ParsedRequest,
+        understood: &Arc<Understood>,
     ) -> Result<(Answer, CacheStatus), Error> {
+        let parsed = &understood.parsed;
         let conditions = validators::conditional_headers(&request.headers, &self.parts.delivery);
         let sources = self.parts.downloads.sources();
         let cookie = sources.cookies(&parsed.source_url, &request.headers);
-        let key = self.key(request, parsed, cookie.as_ref());
+        let key = match &cookie {
+            None => understood.key(|| self.key(request, parsed, None)),
+            Some(_) => self.key(request, parsed, cookie.as_ref()),
+        };
         let wanted = |conditions, previous| Wanted {
             request: request.clone(),
-            parsed: parsed.clone(),
+            understood: Arc::clone(understood),
             conditions,
             cookie,
             previous,
@@ -62,10 +69,10 @@ impl ImageService {
             key,
         };
         if parsed.options.delivery.bypass_cache {
-            return self.share(&wanted(conditions, None)).await;
+            return self.share(wanted(conditions, None)).await;
         }
         let Some(kept) = self.parts.cache.get(&key).await else {
-            return self.share(&wanted(conditions, None)).await;
+            return self.share(wanted(conditions, None)).await;
         };
         // With something to compare with, the client's conditions are no question for the source.
         match kept.lifetime.state() {
@@ -78,12 +85,17 @@ impl ImageService {
             State::IfError | State::Stale => {}
         }
         let wanted = wanted(HeaderMap::new(), Some(kept));
-        let (answer, status) = self.share(&wanted).await?;
+        let (answer, status) = self.share(wanted).await?;
         Ok((validators::unless_modified(answer, &conditions), status))
     }
 
-    /// One job for all that want the same at the same time.
-    async fn share(&self, wanted: &Wanted) -> Result<(Answer, CacheStatus), Error> {
+    /// One job for all that want the same at the same time. Boxed, so that a hit does not carry the state of all that it
+    /// is spared.
+    fn share(&self, wanted: Wanted) -> BoxFuture<'_, Result<(Answer, CacheStatus), Error>> {
+        async move { self.make(&wanted).await }.boxed()
+    }
+
+    async fn make(&self, wanted: &Wanted) -> Result<(Answer, CacheStatus), Error> {
         let seat = self.flights.join(wanted.flight());
         let lead = match seat.turn().await {
             Turn::Follow(answer) => {
@@ -109,7 +121,7 @@ impl ImageService {
                 if let Some((answer, status)) = wanted.instead_of(&error) {
                     tracing::warn!(
                         error = error.detail(),
-                        image_url = wanted.parsed.source_url,
+                        image_url = wanted.understood.parsed.source_url,
                         "could not revalidate the image, serving the stale one"
                     );
                     lead.land(Ok(answer.clone()));
@@ -153,15 +165,15 @@ impl ImageService {
         wanted.request.deadline = Some(deadline);
         let service = self.clone();
         tokio::spawn(async move {
-            match tokio::time::timeout_at(deadline, service.share(&wanted)).await {
+            match tokio::time::timeout_at(deadline, service.make(&wanted)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::debug!(
                     error = error.detail(),
-                    image_url = wanted.parsed.source_url,
+                    image_url = wanted.understood.parsed.source_url,
                     "could not revalidate the image"
                 ),
                 Err(_) => tracing::debug!(
-                    image_url = wanted.parsed.source_url,
+                    image_url = wanted.understood.parsed.source_url,
                     "gave up revalidating the image"
                 ),
             }
@@ -182,7 +194,7 @@ impl ImageService {
                     value: Arc::clone(finished),
                     lifetime: Lifetime::new(freshness),
                     tags: Tags {
-                        source: wanted.parsed.source_url.as_str().into(),
+                        source: wanted.understood.parsed.source_url.as_str().into(),
                         variant_of: self.variant_of_request(wanted),
                     },
                 };
@@ -216,10 +228,10 @@ impl ImageService {
             target, features, ..
         } = &wanted.request;
         if features.dpr.is_none() && features.width.is_none() {
-            return Self::variant_of(&wanted.parsed);
+            return Self::variant_of(&wanted.understood.parsed);
         }
         let without_hints = self.parts.rules.get().parse_unsigned(target);
-        Self::variant_of(without_hints.as_ref().unwrap_or(&wanted.parsed))
+        Self::variant_of(without_hints.as_ref().unwrap_or(&wanted.understood.parsed))
     }
 
     fn key(
@@ -228,10 +240,14 @@ impl ImageService {
         parsed: &ParsedRequest,
         cookie: Option<&HeaderValue>,
     ) -> CacheKey {
+        let features = match &request.features {
+            none if *none == ClientFeatures::default() => String::new(),
+            some => format!("{some:?}"),
+        };
         CacheKey::new(&KeyParts {
             options: &parsed.options.cache_form(),
             source_url: &parsed.source_url,
-            features: &format!("{:?}", request.features),
+            features: &features,
             forwarded: cookie.map_or(&[], HeaderValue::as_bytes),
             conditions: "",
             environment: &self.parts.environment,
@@ -253,7 +269,7 @@ impl Wanted {
     }
 
     fn bypasses(&self) -> bool {
-        self.parsed.options.delivery.bypass_cache
+        self.understood.parsed.options.delivery.bypass_cache
     }
 
     /// The kept result, where it may stand in for one that could not be had.

@@ -7,6 +7,7 @@ mod fetch_count;
 mod gcra;
 pub mod hosts;
 pub mod image;
+mod known;
 mod lookup;
 mod process;
 pub mod purge;

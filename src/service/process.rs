@@ -31,12 +31,12 @@ impl Outcome for Result<Processed, Error> {
 }
 
 /// What the sources of late look like. A hint: a source may be another one by now.
-pub(super) struct Known {
+pub(super) struct Seen {
     facts: Cache<u64, Facts>,
     hasher: RandomState,
 }
 
-impl Default for Known {
+impl Default for Seen {
     fn default() -> Self {
         Self {
             facts: Cache::new(MOST_KNOWN),
@@ -45,15 +45,15 @@ impl Default for Known {
     }
 }
 
-impl fmt::Debug for Known {
+impl fmt::Debug for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Known")
+        f.debug_struct("Seen")
             .field("sources", &self.facts.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Known {
+impl Seen {
     fn get(&self, url: &str) -> Option<Facts> {
         self.facts.get(&self.hasher.hash_one(url))
     }
@@ -68,7 +68,7 @@ impl Known {
 impl ImageService {
     /// Refuses what cannot be done in time, before anything is fetched: where the source was seen before.
     pub(super) fn check_time(&self, wanted: &Wanted) -> Result<(), Error> {
-        match self.known.get(&wanted.parsed.source_url) {
+        match self.known.get(&wanted.understood.parsed.source_url) {
             Some(facts) => Ok(self.queue().check(&self.demand(wanted, &facts))?),
             None => Ok(()),
         }
@@ -81,7 +81,9 @@ impl ImageService {
         wanted: &Wanted,
         job: Job,
     ) -> Result<Processed, Error> {
-        let facts = self.known.learn(&wanted.parsed.source_url, &job.source);
+        let facts = self
+            .known
+            .learn(&wanted.understood.parsed.source_url, &job.source);
         let queued = Instant::now();
         let slot = place.worker(self.demand(wanted, &facts)).await?;
         let waited = queued.elapsed().as_secs_f64();
@@ -103,7 +105,7 @@ impl ImageService {
             work,
             bytes,
             result,
-        } = facts.estimate(&wanted.parsed.options, settings, features);
+        } = facts.estimate(&wanted.understood.parsed.options, settings, features);
         let class = result as usize;
         Demand {
             kind: facts.format as usize * ImageFormat::ALL.len() + class,

@@ -1,8 +1,10 @@
 //! What a URL has to satisfy: its signature, its options and presets, its source. Replaced as a whole on a reload.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::known::{Known, Understood};
 use crate::config::UrlConfig;
 use crate::error::Error;
 use crate::options::{ClientFeatures, ParsedRequest, Parser, PresetError};
@@ -10,10 +12,11 @@ use crate::url::path;
 use crate::url::signature::Verifier;
 
 /// The rules of one configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Rules {
     verifier: Verifier,
     parser: Parser,
+    known: Known,
 }
 
 impl Rules {
@@ -25,6 +28,7 @@ impl Rules {
         Ok(Self {
             verifier: Verifier::new(config),
             parser: Parser::new(config, now_unix())?,
+            known: Known::new(),
         })
     }
 
@@ -33,13 +37,33 @@ impl Rules {
         Ok(self.verifier.verify(path::split(target)?)?)
     }
 
+    /// What a target asks for that has satisfied these rules before.
+    pub(super) fn recall(
+        &self,
+        target: &str,
+        features: &ClientFeatures,
+    ) -> Option<Arc<Understood>> {
+        self.known.recall(target, features)
+    }
+
+    /// Remembers what a target asks for. It must have been verified and parsed by these same rules.
+    pub(super) fn learn(
+        &self,
+        target: &str,
+        features: &ClientFeatures,
+        understood: &Arc<Understood>,
+    ) {
+        self.known.learn(target, features, understood);
+    }
+
     /// What a verified path asks for.
     pub(super) fn parse(
         &self,
         path: &str,
         features: &ClientFeatures,
-    ) -> Result<ParsedRequest, Error> {
-        self.parser.parse(path, features, now_unix())
+    ) -> Result<Arc<Understood>, Error> {
+        let parsed = self.parser.parse(path, features, now_unix())?;
+        Ok(Arc::new(Understood::new(parsed)))
     }
 
     /// What a target asks for, whoever has signed it, whenever it expires and whatever the client's headers say.

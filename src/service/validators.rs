@@ -131,7 +131,10 @@ fn matches_tag(wanted: &HeaderValue, tag: &HeaderValue) -> bool {
 }
 
 fn is_not_newer(modified: Option<&HeaderValue>, since: Option<&HeaderValue>) -> bool {
-    let time = |value: Option<&HeaderValue>| httpdate::parse_http_date(value?.to_str().ok()?).ok();
+    let time = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
+    let (Some(modified), Some(since)) = (modified, since) else {
+        return false;
+    };
     matches!((time(modified), time(since)), (Some(modified), Some(since)) if modified <= since)
 }
 

@@ -95,7 +95,7 @@ impl fmt::Debug for Claim {
 
 impl Claim {
     /// Waits until the source may have `bytes` bytes in all, first come, first served.
-    pub(super) async fn grow(&self, bytes: u64) {
+    pub async fn grow(&self, bytes: u64) {
         let missing = self.missing(bytes);
         if missing == 0 {
             return;
@@ -116,7 +116,7 @@ impl Claim {
     }
 
     /// How long the source has waited for room so far.
-    pub(super) fn waited(&self) -> Duration {
+    pub fn waited(&self) -> Duration {
         let held = self.held();
         held.waited + held.since.map_or(Duration::ZERO, |since| since.elapsed())
     }

@@ -1,6 +1,6 @@
 //! One download for all that want the same source at the same time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::server::image_path;
 use crate::common::{Origin, Process, Script, Server, pictures};
@@ -53,6 +53,50 @@ async fn a_leader_that_leaves_hands_the_download_over() {
     assert!(left.is_err());
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert_eq!(origin.asked("/a.png").len(), 2);
+}
+
+/// The wait for the turn of a host counts against nobody's download time, nor against that of those who wait with it.
+#[tokio::test]
+async fn who_waits_for_a_download_waits_for_its_turn_as_well() {
+    let origin = Origin::start().await;
+    origin
+        .on("/first.png", Script::image("grid.png").delay(2 * SLOW))
+        .on("/second.png", Script::image("grid.png").delay(2 * SLOW))
+        .on("/a.png", Script::image("grid.png"))
+        .on("/mute.png", Script::mute());
+    let env = [
+        ("IMGFORGE_MAX_DOWNLOADS_PER_HOST", "1"),
+        ("IMGPROXY_DOWNLOAD_TIMEOUT", "2"),
+        ("IMGPROXY_TIMEOUT", "20"),
+    ];
+    let server = Server::start(&env).await;
+    let url = |path| origin.url(path);
+    let source = url("/a.png");
+    let shared = async {
+        tokio::time::sleep(SLOW / 4).await;
+        let sizes = ["w:20", "w:21", "w:22"];
+        futures_util::future::join_all(sizes.map(|size| server.image(size, &source))).await
+    };
+    let (first, second) = (url("/first.png"), url("/second.png"));
+    let (_, _, replies) = tokio::join!(server.image("", &first), server.image("", &second), shared);
+    for reply in replies {
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    assert_eq!(origin.asked("/a.png").len(), 1);
+    // A source that does not answer has everybody's time only once.
+    let started = Instant::now();
+    let sizes = ["w:20", "w:21", "w:22"];
+    let mute = url("/mute.png");
+    let replies = futures_util::future::join_all(sizes.map(|size| server.image(size, &mute))).await;
+    assert!(
+        replies.iter().all(|reply| reply.status == 504),
+        "{replies:?}"
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]

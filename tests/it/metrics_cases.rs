@@ -362,6 +362,7 @@ async fn a_scrape_waits_for_nothing() {
     reaches(&process, "imgforge_queue_length", 2.0).await;
     assert_eq!(process.get(&slow(&origin, 5)).await.status, 429);
     is_prompt(&process, "busy").await;
+    assert_eq!(scrape(&process).await.value("imgforge_ready"), 1.0);
 
     process.signal("TERM");
     let stopped = Instant::now() + PATIENCE;
@@ -372,6 +373,7 @@ async fn a_scrape_waits_for_nothing() {
     is_prompt(&process, "stopping").await;
     let seen = scrape(&process).await;
     assert_eq!(seen.value("requests_in_progress"), 4.0, "all still busy");
+    assert_eq!(seen.value("imgforge_ready"), 0.0);
 }
 
 /// A scrape is answered within 50 ms. The median, because this machine runs other tests as well.

@@ -226,3 +226,42 @@ async fn a_stop_is_announced_before_it_happens() {
     assert!(process.exit().await.success());
     assert!(tokio::net::TcpStream::connect(process.addr).await.is_err());
 }
+
+/// What is remembered of URLs that have hit the cache belongs to the rules that verified them.
+#[tokio::test]
+async fn a_url_that_has_hit_is_judged_by_the_new_rules() {
+    let origin = Origin::start().await;
+    origin.on("/a.png", Script::image("grid.png"));
+    let path = format!("/pr:p/plain/{}", origin.url("/a.png"));
+    let file = EnvFile::new("reload-known");
+    let rules = |key: (&'static str, &'static str), preset: &'static str| {
+        file.write(&[
+            ("IMGPROXY_KEY", key.0),
+            ("IMGPROXY_SALT", key.1),
+            ("IMGPROXY_PRESETS", preset),
+        ]);
+    };
+    rules(A, "p=w:8");
+    let env = [
+        ("IMGPROXY_ENV_LOCAL_FILE_PATH", file.path()),
+        ("IMGFORGE_CACHE_TYPE", "memory"),
+    ];
+    let process = Process::start(&env).await;
+    let hit_often = async |pair, width| {
+        for _ in 0..4 {
+            let reply = process.get(&signed(pair, &path)).await;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            assert_eq!(facts(&reply.body).1, width);
+            // The same with another signature was never verified.
+            assert_eq!(process.get(&format!("/forged{path}")).await.status, 403);
+        }
+    };
+    hit_often(A, 8).await;
+    rules(A, "p=w:6");
+    assert!(reload(&process).await);
+    hit_often(A, 6).await;
+    rules(B, "p=w:6");
+    assert!(reload(&process).await);
+    assert_eq!(process.get(&signed(A, &path)).await.status, 403);
+    hit_often(B, 6).await;
+}

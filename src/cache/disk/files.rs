@@ -74,10 +74,7 @@ impl Files {
         (&file).take(limit + 1).read_to_end(&mut bytes)?;
         let used = facts.modified()?;
         // So that the order of use outlives the process; how often is a compromise.
-        if SystemTime::now()
-            .duration_since(used)
-            .is_ok_and(|ago| ago > TOUCH_EVERY)
-        {
+        if is_apart(used, TOUCH_EVERY) {
             // A read-only directory is still good for reading.
             let _ = file.set_modified(SystemTime::now());
         }
@@ -223,15 +220,17 @@ fn scan_file(file: &fs::DirEntry, start: usize) -> Option<Scanned> {
 /// What a process that died has left; one that lives needs a moment at most.
 fn remove_leftover(path: &Path) {
     let written = fs::symlink_metadata(path).and_then(|facts| facts.modified());
-    let is_old = written.is_ok_and(|at| {
-        SystemTime::now()
-            .duration_since(at)
-            .is_ok_and(|ago| ago > LEFTOVER)
-    });
-    if is_old {
+    if written.is_ok_and(|at| is_apart(at, LEFTOVER)) {
         // The next scan tries again.
         let _ = fs::remove_file(path);
     }
+}
+
+/// Whether a moment is not of now: past, or to come where the clock has been set back.
+fn is_apart(time: SystemTime, by: Duration) -> bool {
+    let now = SystemTime::now();
+    let apart = now.duration_since(time).unwrap_or_else(|e| e.duration());
+    apart > by
 }
 
 const TEMPORARY: &str = "tmp";

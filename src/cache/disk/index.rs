@@ -28,10 +28,22 @@ struct Node {
 type Rank = (u64, u64);
 
 impl Index {
-    /// An entry has been written or found, used last at `used`.
-    pub(super) fn insert(&mut self, key: CacheKey, bytes: u64, tags: Tags, used: SystemTime) {
+    /// An entry has been written or read just now.
+    pub(super) fn used(&mut self, key: CacheKey, bytes: u64, tags: Tags) {
+        let rank = self.latest(SystemTime::now());
+        self.insert(key, bytes, tags, rank);
+    }
+
+    /// An entry has been found that was used last at `used`, by a clock that may have been another one.
+    pub(super) fn found(&mut self, key: CacheKey, bytes: u64, tags: Tags, used: SystemTime) {
+        let now = self.latest(SystemTime::now());
+        // What seems to have been used in the future would be the last to go until then.
+        let rank = (millis(used).min(now.0), now.1);
+        self.insert(key, bytes, tags, rank);
+    }
+
+    fn insert(&mut self, key: CacheKey, bytes: u64, tags: Tags, rank: Rank) {
         self.remove(&key);
-        let rank = self.rank(used);
         self.order.insert(rank, key);
         let keys = self.sources.entry(Arc::clone(&tags.source)).or_default();
         keys.insert(key);
@@ -41,7 +53,7 @@ impl Index {
 
     /// An entry has been used; whether it is known.
     pub(super) fn touch(&mut self, key: &CacheKey) -> bool {
-        let rank = self.rank(SystemTime::now());
+        let rank = self.latest(SystemTime::now());
         let Some(node) = self.nodes.get_mut(key) else {
             return false;
         };
@@ -132,13 +144,16 @@ impl Index {
         self.bytes
     }
 
-    /// The rank of a use at `time`; no two are equal.
-    fn rank(&mut self, time: SystemTime) -> Rank {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let number = self.last.1 + 1;
-        self.last.1 = number;
-        (u64::try_from(since.as_millis()).unwrap_or(u64::MAX), number)
+    /// The rank of a use at the moment; above all others, also where the clock has been set back.
+    fn latest(&mut self, now: SystemTime) -> Rank {
+        self.last = (millis(now).max(self.last.0), self.last.1 + 1);
+        self.last
     }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -163,7 +178,7 @@ mod tests {
         let now = SystemTime::now() - Duration::from_secs(60);
         let sources = ["http://a/1", "http://a/1", "http://a/2", "http://b/1"];
         for (number, source) in (0..).zip(sources) {
-            index.insert(key(number), 100, tags(source, number / 2), now);
+            index.found(key(number), 100, tags(source, number / 2), now);
         }
         index
     }
@@ -179,7 +194,7 @@ mod tests {
         assert_eq!(index.overflow(250), None);
         assert_eq!((index.len(), index.bytes()), (2, 200));
         // Found later, but used before all others.
-        index.insert(key(5), 100, tags("x", 0), UNIX_EPOCH);
+        index.found(key(5), 100, tags("x", 0), UNIX_EPOCH);
         assert_eq!(index.overflow(250), Some(key(5)));
     }
 
@@ -220,10 +235,27 @@ mod tests {
     #[test]
     fn an_entry_counts_once() {
         let mut index = filled();
-        index.insert(key(0), 50, tags("http://c", 0), SystemTime::now());
+        index.used(key(0), 50, tags("http://c", 0));
         assert_eq!((index.len(), index.bytes()), (4, 350));
         assert_eq!(index.take(&Purge::Source("http://a/1".into())), [key(1)]);
         assert!(index.contains(&key(0)));
         assert_eq!(index.missing(|k| *k == key(0)).len(), 2);
+    }
+
+    #[test]
+    fn a_clock_that_moves_changes_no_order() {
+        let mut index = Index::default();
+        let now = SystemTime::now();
+        // Found with the times of a clock that was wrong.
+        index.found(key(1), 100, tags("s", 0), now + Duration::from_secs(86_400));
+        index.used(key(2), 100, tags("s", 0));
+        assert_eq!(index.overflow(100), Some(key(1)));
+        // The clock is set back while the program runs.
+        let ahead = index.latest(now + Duration::from_secs(86_400));
+        index.insert(key(3), 100, tags("s", 0), ahead);
+        index.used(key(4), 100, tags("s", 0));
+        assert!(index.touch(&key(2)));
+        assert_eq!(index.overflow(200), Some(key(3)));
+        assert_eq!(index.overflow(100), Some(key(4)));
     }
 }

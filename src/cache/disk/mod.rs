@@ -171,7 +171,7 @@ impl Inner {
                 return None;
             }
             let tags = entry.tags.clone();
-            self.index().insert(*key, size, tags, SystemTime::now());
+            self.index().used(*key, size, tags);
         }
         Some(Stored {
             tags: entry.tags,
@@ -201,7 +201,7 @@ impl Inner {
                 return Ok(());
             }
             self.files.publish(written, key)?;
-            index.insert(*key, size, tags, SystemTime::now());
+            index.used(*key, size, tags);
             Ok(())
         });
         match written {
@@ -257,7 +257,7 @@ impl Inner {
                 Some((_, tags)) if self.is_purged(&tags) => self.remove(&file.key),
                 Some((_, tags)) => {
                     seen.insert(file.key);
-                    self.index().insert(file.key, file.size, tags, file.used);
+                    self.index().found(file.key, file.size, tags, file.used);
                 }
                 None => {
                     self.corrupted::<()>(&file.key);

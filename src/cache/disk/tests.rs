@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
 
 use super::files::Files;
 use crate::cache::tests::{Folder, config, kept, key, open, put, until_files};
-use crate::cache::{CacheKey, RESULTS, Store};
+use crate::cache::{CacheKey, Lifetime, RESULTS, State, Store};
 use crate::config::cache::{CacheType, StoreConfig};
 
 fn path(folder: &Folder, key: &CacheKey) -> std::path::PathBuf {
@@ -84,12 +85,36 @@ async fn links_pipes_and_folders_are_misses_and_what_they_lead_to_stays() {
     fs::create_dir(&elsewhere).unwrap();
     symlink(&elsewhere, shard).unwrap();
     put(&store, "a", kept("again", "http://a"));
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     assert_eq!(
         body(&store, "b").await.as_deref(),
         Some(&b"the body of b"[..])
     );
+}
+
+/// Written by a clock that was ahead, and by one that is behind now.
+#[tokio::test]
+async fn a_clock_that_has_moved_keeps_nothing_fresh_for_longer() {
+    let folder = Folder::new();
+    let store = open(CacheType::Disk, &folder);
+    let now = SystemTime::now();
+    let hour = Duration::from_secs(3600);
+    for (name, stored, state) in [
+        ("ahead", now + hour, State::Stale),
+        ("behind", now - hour, State::Stale),
+        ("right", now, State::Fresh),
+    ] {
+        let mut kept = kept("body", "s");
+        kept.lifetime = Lifetime::restored(kept.lifetime.freshness(), stored, stored);
+        assert_eq!(kept.lifetime.state(), State::Fresh);
+        put(&store, name, kept);
+        while store.peek(&key(name)).is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let kept = store.get(&key(name)).await.expect(name);
+        assert_eq!(kept.lifetime.state(), state, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -149,7 +174,7 @@ async fn the_bound_holds_and_the_least_recently_used_goes() {
         put(&store, &name, kept(&large, "s"));
         // One at a time, and the first is used all the while.
         while store.peek(&key(&name)).is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert!(body(&store, "0").await.is_some(), "{round}");
         let bytes: u64 = folder
@@ -162,7 +187,7 @@ async fn the_bound_holds_and_the_least_recently_used_goes() {
     assert_eq!(body(&store, "1").await, None);
     assert!(body(&store, "59").await.is_some());
     put(&store, "huge", kept(&"x".repeat(100_000), "s"));
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(body(&store, "huge").await, None, "more than its share");
     // Another process finds the same, with the same bound.
     let smaller = StoreConfig {
@@ -170,9 +195,9 @@ async fn the_bound_holds_and_the_least_recently_used_goes() {
         ..config.clone()
     };
     let other = Store::<crate::cache::tests::Value>::open(&smaller, RESULTS);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let end = std::time::Instant::now() + Duration::from_secs(20);
     while folder.files().len() > 8 && std::time::Instant::now() < end {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let left = folder.files().len();
     assert!((4..=8).contains(&left), "{left}");

@@ -140,6 +140,7 @@ async fn contract() {
         ("process_open_fds", "gauge"),
         ("process_start_time_seconds", "gauge"),
         ("imgforge_build_info", "gauge"),
+        ("imgforge_ready", "gauge"),
         ("imgforge_queue_length", "gauge"),
     ];
     for (name, kind) in rows {

@@ -87,6 +87,7 @@ impl SourceCache {
                 return Ok(Obtained {
                     freshness: self.freshness(&headers),
                     fetched: Fetched::NotModified(headers),
+                    claim: None,
                 });
             }
         };
@@ -171,7 +172,15 @@ fn answer(
         }
         _ => Fetched::Image(image),
     };
-    within(limit, Obtained { fetched, freshness })
+    let claim = None;
+    within(
+        limit,
+        Obtained {
+            fetched,
+            freshness,
+            claim,
+        },
+    )
 }
 
 /// Headers of a source that count later.

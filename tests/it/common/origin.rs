@@ -63,6 +63,12 @@ impl Script {
         }
     }
 
+    /// The same with another status.
+    pub fn answering(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     /// 302 or another redirect.
     pub fn redirect(status: u16, location: &str) -> Self {
         Self::status(status).header("Location", location)

@@ -26,16 +26,47 @@ impl Process {
 
     /// The same with arguments.
     pub async fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_command(&|| command(&[]), args, env).await
+    }
+
+    /// The program as the last word of a shell script, as `exec "$0"`, which may limit it before.
+    pub async fn start_in_shell(script: &str, env: &[(&str, &str)]) -> Self {
+        let shell = || {
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .env_clear()
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+            shell.args(["-c", script, env!("CARGO_BIN_EXE_imgforge")]);
+            shell
+        };
+        Self::start_command(&shell, &[], env).await
+    }
+
+    /// The program under a limit of its address space, in bytes.
+    pub async fn start_within(bytes: u64, env: &[(&str, &str)]) -> Self {
+        let script = format!("ulimit -v {}; exec \"$0\"", bytes / 1024);
+        Self::start_in_shell(&script, env).await
+    }
+
+    async fn start_command(
+        command: &dyn Fn() -> Command,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Self {
         // A port that was free a moment ago can be gone: then the program stops, and the next pair is tried.
         for _ in 0..5 {
             let (addr, metrics) = (free_address(), free_address());
             let log = log_file();
-            let mut program = command(&[]);
-            program.args(args);
             let mut process = Self {
                 addr,
                 metrics,
-                child: spawn(program, addr, metrics, env, log.try_clone().unwrap()),
+                child: spawn(
+                    command(),
+                    (addr, metrics),
+                    args,
+                    env,
+                    log.try_clone().unwrap(),
+                ),
                 log,
             };
             if process.answers().await {
@@ -43,26 +74,6 @@ impl Process {
             }
         }
         panic!("the program does not start");
-    }
-
-    /// The same under a limit of its address space, in bytes.
-    pub async fn start_within(bytes: u64, env: &[(&str, &str)]) -> Self {
-        let (addr, metrics) = (free_address(), free_address());
-        let log = log_file();
-        let mut limited = Command::new("sh");
-        limited
-            .env_clear()
-            .arg("-c")
-            .arg(format!("ulimit -v {}; exec \"$0\"", bytes / 1024))
-            .arg(env!("CARGO_BIN_EXE_imgforge"));
-        let mut process = Self {
-            addr,
-            metrics,
-            child: spawn(limited, addr, metrics, env, log.try_clone().unwrap()),
-            log,
-        };
-        assert!(process.answers().await, "the program does not start");
-        process
     }
 
     async fn answers(&mut self) -> bool {
@@ -164,14 +175,15 @@ pub fn run(args: &[&str], env: &[(&str, &str)]) -> (ExitStatus, String) {
 }
 
 fn spawn(
-    mut program: Command,
-    addr: SocketAddr,
-    metrics: SocketAddr,
+    mut command: Command,
+    (addr, metrics): (SocketAddr, SocketAddr),
+    args: &[&str],
     env: &[(&str, &str)],
     log: File,
 ) -> Child {
-    program
+    command
         .env("IMGPROXY_LOG_LEVEL", "error")
+        .args(args)
         .env("IMGPROXY_BIND", addr.to_string())
         .env("IMGPROXY_PROMETHEUS_BIND", metrics.to_string())
         .env("IMGPROXY_ALLOW_LOOPBACK_SOURCE_ADDRESSES", "true")
