@@ -10,7 +10,8 @@ not. Three kinds are mixed: thumbnails, large WebP and AVIF; every request is on
 sources. Meanwhile another process asks for /health and the metrics ten times and once a second.
 
 Prints the goodput as a share of the capacity, in requests and in work (each kind weighed by the time it took in the
-closed loop), how long refusals took, and how long the probes did. Fails (exit 1) when the goodput in work is below 90 %,
+closed loop), the same for each second of processor time that the server got, which is what counts where neighbours take
+turns with it, how long refusals took, and how long the probes did. Fails (exit 1) when the goodput in work is below 90 %,
 99 of 100 refusals are not answered within 50 ms, or a health probe fails. Client and origin share the machine with the
 server; the processor time that they took is printed. Standard library only; sends nothing beyond 127.0.0.1.
 """
@@ -191,11 +192,17 @@ def percentiles(values):
     return f"p50 {at(0.5):.1f} ms, p99 {at(0.99):.1f} ms, max {ordered[-1] * 1000:.1f} ms"
 
 
+def processor_time(pid):
+    """Seconds that a process has had, user and system."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def work(results, costs):
     return sum(costs[kind] for kind, status, *_ in results if status == 200)
 
 
-async def run(arguments, port, metrics_port, origin_port):
+async def run(arguments, pid, port, metrics_port, origin_port):
     load = Load(port, origin_port, 1)
     # How long one of each kind takes alone, so that they can be added up; also warms everything.
     costs = {}
@@ -208,11 +215,14 @@ async def run(arguments, port, metrics_port, origin_port):
         costs[kind[1]] = statistics.median(result[2] for result in load.results[2:])
     print("alone:", ", ".join(f"{name} {cost * 1000:.1f} ms" for name, cost in costs.items()))
 
+    used = processor_time(pid)
     done = await load.closed(arguments.connections, arguments.seconds / 2)
+    capacity_used = (processor_time(pid) - used) / (arguments.seconds / 2)
     capacity = len(done) / (arguments.seconds / 2)
     capacity_work = work(done, costs) / (arguments.seconds / 2)
     wrong = sum(result[1] != 200 for result in done)
-    print(f"capacity: {capacity:.1f} requests/s over {arguments.connections} connections, {wrong} not answered with 200")
+    print(f"capacity: {capacity:.1f} requests/s over {arguments.connections} connections, {wrong} not answered with 200, "
+          f"{capacity_used:.2f} processors")
 
     stop, results = multiprocessing.Event(), multiprocessing.Queue()
     probes = [
@@ -221,9 +231,11 @@ async def run(arguments, port, metrics_port, origin_port):
     ]
     for process in probes:
         process.start()
+    used = processor_time(pid)
     before = resource.getrusage(resource.RUSAGE_SELF)
-    rate = arguments.times * capacity
+    rate, began = arguments.times * capacity, time.perf_counter()
     started, results_of_load = await load.open(rate, arguments.seconds)
+    used = (processor_time(pid) - used) / (time.perf_counter() - began)
     after = resource.getrusage(resource.RUSAGE_SELF)
     stop.set()
     probed = dict(results.get() for _ in probes)
@@ -244,7 +256,9 @@ async def run(arguments, port, metrics_port, origin_port):
         good = [result[2] for result in of_kind if result[1] == 200]
         print(f"  {name:10}", ", ".join(f"{status}: {n}" for status, n in sorted(counts.items())),
               f"; 200 after {percentiles(good)}" if good else "")
-    print(f"goodput: {100 * share:.0f} % of the capacity in requests, {100 * share_of_work:.0f} % in work")
+    same = capacity_used / used
+    print(f"goodput: {100 * share:.0f} % of the capacity in requests, {100 * share_of_work:.0f} % in work; with "
+          f"{used:.2f} processors, for each of them {100 * share * same:.0f} % and {100 * share_of_work * same:.0f} %")
     if share_of_work < 0.9:
         failures.append("goodput below 90 %")
     if refusals:
@@ -288,7 +302,7 @@ async def main(arguments):
                 break
             except OSError:
                 await asyncio.sleep(0.1)
-        failures = await run(arguments, port, metrics_port, origin_port)
+        failures = await run(arguments, server.pid, port, metrics_port, origin_port)
         if server.poll() is not None:
             failures.append(f"the server ended with {server.returncode}")
     finally:

@@ -291,14 +291,16 @@ pub(super) fn format_labels(index: usize) -> Vec<Label> {
 }
 
 pub(super) fn fetched_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "status",
-        if index == 0 { "success" } else { "error" },
-    )]
+    success_labels("status", index)
 }
 
 pub(super) fn reload_labels(index: usize) -> Vec<Label> {
-    fetched_labels(index)
+    success_labels("result", index)
+}
+
+fn success_labels(name: &'static str, index: usize) -> Vec<Label> {
+    let value = if index == 0 { "success" } else { "error" };
+    vec![Label::new(name, value)]
 }
 
 pub(super) fn cache_labels(index: usize) -> Vec<Label> {
@@ -328,24 +330,18 @@ pub(super) fn error_labels(index: usize) -> Vec<Label> {
 }
 
 pub(super) fn span_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "span",
-        Span::ALL.get(index).map_or("", |s| s.label()),
-    )]
+    let name = Span::ALL.get(index).map_or("", |s| s.label());
+    vec![Label::new("span", name)]
 }
 
 pub(super) fn reason_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "reason",
-        Reason::ALL.get(index).map_or("", |r| r.label()),
-    )]
+    let name = Reason::ALL.get(index).map_or("", |r| r.label());
+    vec![Label::new("reason", name)]
 }
 
 pub(super) fn phase_labels(index: usize) -> Vec<Label> {
-    vec![Label::new(
-        "phase",
-        Phase::ALL.get(index).map_or("", |p| p.label()),
-    )]
+    let name = Phase::ALL.get(index).map_or("", |p| p.label());
+    vec![Label::new("phase", name)]
 }
 
 pub(super) fn integration_labels(index: usize) -> Vec<Label> {

@@ -83,6 +83,28 @@ struct State {
     bytes: u64,
     last_id: u64,
     scales: Scales,
+    margin: Margin,
+}
+
+/// As many times what is expected has to fit into the time that is left: more where expectations failed of late.
+struct Margin(f64);
+
+impl Default for Margin {
+    fn default() -> Self {
+        Self(LEAST_MARGIN)
+    }
+}
+
+impl Margin {
+    /// One was admitted in vain.
+    fn late(&mut self) {
+        self.0 = (self.0 + LATE_STEP).min(MOST_MARGIN);
+    }
+
+    /// One had its turn in time.
+    fn in_time(&mut self) {
+        self.0 = (self.0 - LATE_STEP / IN_TIME_FOR_ONE_LATE).max(LEAST_MARGIN);
+    }
 }
 
 struct Running {
@@ -233,7 +255,7 @@ impl Shared {
         let by_work = (running + state.line.work_before(work)) / workers;
         let wait = by_work.max(state.line.wait_by_pace(work, now));
         let left = demand.deadline.map_or(Duration::MAX, |at| at - now);
-        let late = (wait + work).mul_f64(MARGIN).saturating_sub(left);
+        let late = (wait + work).mul_f64(state.margin.0).saturating_sub(left);
         let longest = match self.bounds.wait {
             Duration::ZERO => Duration::MAX,
             longest => longest,
@@ -255,6 +277,7 @@ impl Shared {
             let taken = state.bytes;
             match state.line.next(now, |bytes| this.fits(taken, bytes)) {
                 Some(Next::Turn(ticket)) => {
+                    state.margin.in_time();
                     state.bytes = state.bytes.saturating_add(ticket.bytes);
                     state.running.push(Running {
                         id: ticket.id,
@@ -268,6 +291,7 @@ impl Shared {
                     calls.push((ticket.holder, Ok(turn)));
                 }
                 Some(Next::TooLate(ticket)) => {
+                    state.margin.late();
                     let refusal = NoTime {
                         wait: now - ticket.arrived,
                         work: ticket.prediction.work,
@@ -323,9 +347,12 @@ impl Drop for Leaving<'_> {
         let mut calls = Calls::new();
         {
             let mut state = self.shared.state();
-            if state.line.remove(self.id).is_some() {
-                // It may have been the one for whose memory the others waited.
+            if let Some(ticket) = state.line.remove(self.id) {
                 let now = (self.shared.clock)();
+                if ticket.deadline.is_some_and(|deadline| now >= deadline) {
+                    state.margin.late();
+                }
+                // It may have been the one for whose memory the others waited.
                 Shared::advance(self.shared, &mut state, now, &mut calls);
             }
         }
@@ -346,8 +373,13 @@ fn seconds(time: Duration) -> u32 {
     u32::try_from(whole.clamp(1, LONGEST_RETRY)).unwrap_or(1)
 }
 
-/// As many times what is expected has to fit into the time that is left: expectations fail.
-const MARGIN: f64 = 1.25;
+/// Expectations fail, and those who wait in vain are worse off than those who are told at once.
+const LEAST_MARGIN: f64 = 1.25;
+/// However wrong they are, what should take less than half of the time is tried.
+const MOST_MARGIN: f64 = 2.0;
+const LATE_STEP: f64 = 0.02;
+/// What the margin comes to rest at: one in so many waits in vain.
+const IN_TIME_FOR_ONE_LATE: f64 = 200.0;
 /// Longest `Retry-After` in seconds.
 pub(super) const LONGEST_RETRY: u64 = 60;
 

@@ -155,6 +155,49 @@ async fn one_whose_time_has_run_out_is_not_begun() {
 }
 
 #[tokio::test]
+async fn where_expectations_fail_fewer_are_admitted() {
+    let queue = queue(1, 0);
+    let job = known(&queue, SECOND, 10 * SECOND);
+    let admitted = |queue: &Fixture| {
+        let job = Demand {
+            deadline: Some(*queue.now.lock().unwrap() + 10 * SECOND),
+            ..job
+        };
+        let mut turns = Vec::new();
+        loop {
+            let mut turn = Box::pin(async { queue.turn(job).await.map(drop) });
+            match (&mut turn).now_or_never() {
+                None => turns.push(turn),
+                Some(answer) => break answer.unwrap_err(),
+            }
+        }
+        turns.len()
+    };
+    let running = at_once(&queue, job).unwrap();
+    assert_eq!(admitted(&queue), 7);
+    // All that wait are given up at their deadlines.
+    for _ in 0..10 {
+        let waiting = Demand {
+            deadline: Some(*queue.now.lock().unwrap() + 10 * SECOND),
+            ..job
+        };
+        let mut turn = Box::pin(queue.turn(waiting));
+        assert!((&mut turn).now_or_never().is_none());
+        queue.advance(10 * SECOND);
+        drop(turn);
+    }
+    let fewer = admitted(&queue);
+    assert!((4..7).contains(&fewer), "{fewer}");
+    drop(running);
+    // It is forgotten in time.
+    for _ in 0..3000 {
+        drop(at_once(&queue, job).unwrap());
+    }
+    let _running = at_once(&queue, job).unwrap();
+    assert_eq!(admitted(&queue), 7);
+}
+
+#[tokio::test]
 async fn memory_bounds_what_runs() {
     let queue = queue(8, 100);
     let job = |bytes| Demand {
