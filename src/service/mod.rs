@@ -11,6 +11,7 @@ mod known;
 mod lookup;
 pub mod purge;
 pub mod rate_limits;
+mod raw;
 pub mod rules;
 mod stored;
 pub mod validators;
