@@ -7,16 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    LAST_MODIFIED, RANGE,
-};
+use http::header::{CACHE_CONTROL, COOKIE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
 
-use super::answer::{Answer, Finished, empty};
+use super::answer::{Answer, Finished};
 use super::assets::Assets;
 use super::downloads::{Downloads, Failure, Obtained, Use};
-use super::fetch_count::FetchCount;
 use super::known::Understood;
 use super::lookup::{Made, Wanted};
 use super::process::Seen;
@@ -24,7 +20,7 @@ use super::rate_limits::RateLimits;
 use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
-use super::{Asked, Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use super::{Asked, CacheOutcome, ImageRequest, ImageResponse, Images, Sizes};
 use crate::cache::{Freshness, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind, Quota};
@@ -339,43 +335,6 @@ impl ImageService {
             confirmed: false,
         })
     }
-
-    /// Streams the source as it is, whatever its status.
-    async fn stream(
-        &self,
-        request: &ImageRequest,
-        understood: &Understood,
-    ) -> Result<ImageResponse, Error> {
-        let parsed = &understood.parsed;
-        let fetch = FetchCount::begin(&parsed.source_url);
-        let sources = self.parts.downloads.sources();
-        let mut headers = validators::picked(&request.headers, RAW_REQUEST_HEADERS);
-        let cookie = sources.cookies(&parsed.source_url, &request.headers);
-        headers.extend(cookie.map(|value| (COOKIE, value)));
-        trace::inject(&mut headers);
-        let result = sources
-            .stream(FetchRequest {
-                url: parsed.source_url.clone(),
-                headers,
-                max_bytes: 0,
-                deadline: request.deadline,
-                claim: Some(Arc::new(self.parts.memory.claim())),
-            })
-            .await;
-        let raw = match result {
-            Ok(raw) => fetch.follow(raw),
-            Err(error) => {
-                fetch.failed(&error);
-                return Err(error.into());
-            }
-        };
-        Ok(ImageResponse {
-            status: raw.status,
-            body: Body::Stream(raw.body),
-            source_headers: raw.headers,
-            ..empty(ReplyKind::Raw, understood)
-        })
-    }
 }
 
 /// The client's copy is still good, or ours.
@@ -407,6 +366,3 @@ fn kept_headers(source: &HeaderMap, fallback: bool) -> HeaderMap {
 
 /// Headers of a source that decide headers of a processed image.
 const SOURCE_HEADERS: &[HeaderName] = &[CACHE_CONTROL, ETAG, EXPIRES, LAST_MODIFIED];
-/// Headers of a client that a raw source gets to see. Rule: `spec/http.md` section 9.
-const RAW_REQUEST_HEADERS: &[HeaderName] =
-    &[IF_NONE_MATCH, IF_MODIFIED_SINCE, ACCEPT_ENCODING, RANGE];

@@ -13,6 +13,7 @@ mod process;
 pub mod purge;
 pub mod queue;
 pub mod rate_limits;
+mod raw;
 pub mod rules;
 mod stored;
 pub mod validators;
