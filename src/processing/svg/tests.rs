@@ -278,7 +278,11 @@ fn nothing_becomes_another_encoding_by_what_goes() {
     let big: Vec<u8> = script.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let little: Vec<u8> = script.encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (first, second, rest) in [(b"\xFE", b"\xFF", &big), (b"\xFF", b"\xFE", &little)] {
-        for gone in ["<!ENTITY a 'b'>", "<script/>", "<?xml-stylesheet href='a:b'?>"] {
+        for gone in [
+            "<!ENTITY a 'b'>",
+            "<script/>",
+            "<?xml-stylesheet href='a:b'?>",
+        ] {
             let source = [first, gone.as_bytes(), second, rest, b"<svg/>"].concat();
             if let Ok(clean) = sanitise(&source) {
                 assert!(!clean.starts_with(b"\xFE\xFF"), "{gone}");
