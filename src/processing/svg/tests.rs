@@ -271,6 +271,29 @@ fn encodings() {
     }
 }
 
+/// Found by fuzzing: the two bytes around what goes are the mark of UTF-16, in which the rest is a script.
+#[test]
+fn nothing_becomes_another_encoding_by_what_goes() {
+    let script = "<svg onload='a()'/>";
+    let big: Vec<u8> = script.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let little: Vec<u8> = script.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (first, second, rest) in [(b"\xFE", b"\xFF", &big), (b"\xFF", b"\xFE", &little)] {
+        for gone in [
+            "<!ENTITY a 'b'>",
+            "<script/>",
+            "<?xml-stylesheet href='a:b'?>",
+        ] {
+            let source = [first, gone.as_bytes(), second, rest, b"<svg/>"].concat();
+            if let Ok(clean) = sanitise(&source) {
+                assert!(!clean.starts_with(b"\xFE\xFF"), "{gone}");
+                assert!(!clean.starts_with(b"\xFF\xFE"), "{gone}");
+            }
+        }
+    }
+    let found = b"\xFE<!ENTITY a \"b\">\xFFv]xl \x20\x80\0\0\0]>htt\xD4pg\xD8/";
+    assert!(matches!(sanitise(found), Err(SvgError::Syntax(_))));
+}
+
 /// A script in an encoding whose bytes do not look like one: it is read as a browser reads it, and goes, or stays text for
 /// everybody because the result says UTF-8.
 #[test]
