@@ -30,7 +30,11 @@ pub fn parse(data: &[u8]) -> Option<Exif> {
         match tag {
             ORIENTATION => {
                 let value = read.u16(entry + 8)?;
-                if kind != SHORT || values != 1 || orientation.is_some() || !(1..=8).contains(&value) {
+                if kind != SHORT
+                    || values != 1
+                    || orientation.is_some()
+                    || !(1..=8).contains(&value)
+                {
                     return None;
                 }
                 orientation = u8::try_from(value).ok();
@@ -106,7 +110,11 @@ mod tests {
             ("nothing", &[][..], exif(1, false)),
             ("turned", &[(0x0112, 3, 1, 6)], exif(6, false)),
             ("author", &[(0x013b, 2, 2, 65)], exif(1, true)),
-            ("notice", &[(0x8298, 2, 2, 65), (0x0112, 3, 1, 3)], exif(3, true)),
+            (
+                "notice",
+                &[(0x8298, 2, 2, 65), (0x0112, 3, 1, 3)],
+                exif(3, true),
+            ),
             ("no orientation", &[(0x0112, 3, 1, 9)], None),
             ("another type", &[(0x0112, 4, 1, 6)], None),
             ("two values", &[(0x0112, 3, 2, 6)], None),

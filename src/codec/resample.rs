@@ -18,13 +18,18 @@ pub fn resize(raster: &Raster, area: Area, width: usize, height: usize) -> Optio
         _ => return None,
     };
     let side = |side: usize| u32::try_from(side).ok();
-    let source = ImageRef::new(side(raster.width)?, side(raster.height)?, &raster.bytes, kind).ok()?;
+    let source = ImageRef::new(
+        side(raster.width)?,
+        side(raster.height)?,
+        &raster.bytes,
+        kind,
+    )
+    .ok()?;
     let (left, top) = (side(area.left)?, side(area.top)?);
     let source =
         CroppedImage::new(&source, left, top, side(area.width)?, side(area.height)?).ok()?;
     let mut result = Image::new(side(width)?, side(height)?, kind);
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     Resizer::new().resize(&source, &mut result, &options).ok()?;
     Raster::new(width, height, raster.bands, result.into_vec())
 }
@@ -38,7 +43,10 @@ mod tests {
         for bands in 1..=4 {
             let raster = Raster::new(50, 40, bands, vec![200; 50 * 40 * bands]).unwrap();
             let small = resize(&raster, raster.area(), 17, 13).unwrap();
-            assert_eq!(small, Raster::new(17, 13, bands, vec![200; 17 * 13 * bands]).unwrap());
+            assert_eq!(
+                small,
+                Raster::new(17, 13, bands, vec![200; 17 * 13 * bands]).unwrap()
+            );
         }
     }
 
@@ -64,6 +72,9 @@ mod tests {
         let &[red, green, _, alpha] = small.bytes() else {
             panic!()
         };
-        assert!(red > 250 && green < 5 && (126..=129).contains(&alpha), "{small:?}");
+        assert!(
+            red > 250 && green < 5 && (126..=129).contains(&alpha),
+            "{small:?}"
+        );
     }
 }

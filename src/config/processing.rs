@@ -54,6 +54,8 @@ pub struct ProcessingConfig {
     pub linear: bool,
     /// `DISABLE_SHRINK_ON_LOAD`.
     pub disable_shrink_on_load: bool,
+    /// `DIRECT_CODECS`.
+    pub direct_codecs: bool,
     /// `ALWAYS_RASTERIZE_SVG`.
     pub always_rasterize_svg: bool,
     /// `SANITIZE_SVG`.
@@ -282,6 +284,15 @@ pub(super) const VARS: &[Var] = &[
         "Decode sources at full size before resizing: slower.",
         |d, v| boolean(v).map(|b| d.config.processing.disable_shrink_on_load = b),
     ),
+    Var::new(
+        "DIRECT_CODECS",
+        "true",
+        BOOL,
+        "Decode, resize and encode common pictures without libvips, which takes less time and memory for the same picture. \
+What this does not cover always goes through libvips. Switch it off to compare, or to rule it out.",
+        |d, v| boolean(v).map(|b| d.config.processing.direct_codecs = b),
+    )
+    .scope(Scope::Own),
     Var::new(
         "ALWAYS_RASTERIZE_SVG",
         "false",

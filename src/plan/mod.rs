@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
-use crate::geometry::{Angle, Gravity, Size, scale, scale_to_even};
+use crate::geometry::{Angle, Gravity, Size, float, round, scale, scale_to_even};
 use crate::ops::PipelineOptions;
 use crate::ops::flip::Flip;
 use crate::ops::padding::Padding;
@@ -329,6 +329,13 @@ fn clamped(size: Size) -> Size {
         size.width.clamp(1, MAX_SOURCE_SIDE),
         size.height.clamp(1, MAX_SOURCE_SIDE),
     )
+}
+
+/// A side after libvips' resize by a factor of at most 1. Not always the nearest integer to the product: libvips divides
+/// by the inverse. Rule: `spec/pipeline.md` section 1.
+pub fn resized_side(side: i64, factor: f64) -> i64 {
+    let side = float(side.max(1));
+    round(side / (1.0 / factor.max(1.0 / side))).max(1)
 }
 
 /// A padding side in result pixels.

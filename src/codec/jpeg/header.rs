@@ -212,7 +212,10 @@ mod tests {
             ("two XMP packets", vec![xmp.clone(), xmp, frame()]),
             ("two IPTC blocks", vec![iptc.clone(), iptc, frame()]),
             ("a part is missing", vec![profile(1, 2, b"a"), frame()]),
-            ("out of order", vec![profile(2, 2, b"a"), profile(1, 2, b"b"), frame()]),
+            (
+                "out of order",
+                vec![profile(2, 2, b"a"), profile(1, 2, b"b"), frame()],
+            ),
             ("an odd EXIF block", vec![segment(APP1, b"Exif"), frame()]),
         ] {
             assert_eq!(parse(&file(&segments)), None, "{name}");

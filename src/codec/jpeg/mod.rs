@@ -234,7 +234,12 @@ mod tests {
             assert_eq!(header.progressive, progressive);
             let back = decode(&bytes, &header, 1, &never).unwrap();
             let difference = |(a, b): (&u8, &u8)| a.abs_diff(*b);
-            let worst = raster.bytes().iter().zip(back.bytes()).map(difference).max();
+            let worst = raster
+                .bytes()
+                .iter()
+                .zip(back.bytes())
+                .map(difference)
+                .max();
             assert!(worst < Some(12), "{bands} {quality}: {worst:?}");
             for shrink in [2, 4, 8] {
                 let small = decode(&bytes, &header, shrink, &never).unwrap();

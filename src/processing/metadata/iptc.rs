@@ -14,7 +14,7 @@ const APPLICATION_RECORD: u8 = 2;
 const KEPT: &[(u8, usize)] = &[(80, 32), (110, 32), (116, 128)];
 
 /// The block with only the copyright datasets, or `None` where none is left or the data is damaged.
-pub(super) fn copyright_only(data: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::processing) fn copyright_only(data: &[u8]) -> Option<Vec<u8>> {
     let datasets = resource(data.strip_prefix(PHOTOSHOP)?)?;
     let kept = filter(datasets);
     if kept.is_empty() {

@@ -1,8 +1,8 @@
 //! Removing metadata, except what the result needs and, on request, what says whose picture it is.
 //! Rule: `spec/pipeline.md` section 9.
 
-mod iptc;
-mod xmp;
+pub(super) mod iptc;
+pub(super) mod xmp;
 
 use crate::vips::{self, Image};
 

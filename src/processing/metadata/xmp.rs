@@ -23,7 +23,7 @@ const TAIL: &str = "</rdf:RDF></x:xmpmeta>\n<?xpacket end=\"w\"?>";
 /// A packet with only the copyright properties. It may hold none of them, but a source without any property of the
 /// three namespaces, and one with a damaged packet, gets `None`. (That an empty packet is written is recorded behaviour;
 /// `spec/pipeline.md` section 9 says otherwise.)
-pub(super) fn copyright_only(data: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::processing) fn copyright_only(data: &[u8]) -> Option<Vec<u8>> {
     let mut reader = NsReader::from_reader(data);
     let mut filter = Filter::default();
     let mut buffer = Vec::new();
