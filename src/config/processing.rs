@@ -9,7 +9,7 @@ use super::lists::format::{FORMAT_QUALITY, FORMATS};
 use super::lists::{format_qualities, formats};
 use super::types::format::{BOOL, INT};
 use super::types::{boolean, choice, ranged};
-use super::var::{Alias, Invalid, Scope, Var};
+use super::var::{Alias, Invalid, Var};
 
 /// `spec/configuration.md` section 3.6.
 #[derive(Clone, Debug, Default)]
@@ -285,15 +285,6 @@ pub(super) const VARS: &[Var] = &[
         |d, v| boolean(v).map(|b| d.config.processing.disable_shrink_on_load = b),
     ),
     Var::new(
-        "DIRECT_CODECS",
-        "true",
-        BOOL,
-        "Decode, resize and encode common pictures without libvips, which takes less time and memory for the same picture. \
-What this does not cover always goes through libvips. Switch it off to compare, or to rule it out.",
-        |d, v| boolean(v).map(|b| d.config.processing.direct_codecs = b),
-    )
-    .scope(Scope::Own),
-    Var::new(
         "ALWAYS_RASTERIZE_SVG",
         "false",
         BOOL,
@@ -379,14 +370,6 @@ What this does not cover always goes through libvips. Switch it off to compare, 
         "Read default width and DPR from the client hints `Sec-CH-Width`, `Width`, `Sec-CH-DPR` and `DPR`.",
         |d, v| boolean(v).map(|b| d.config.processing.client_hints = b),
     ),
-    Var::new(
-        "VIPS_VECTOR",
-        "auto",
-        "auto|on|off",
-        "Vector code of libvips: `auto` uses it only where the linked engine is thread-safe.",
-        |d, v| choice(v, VECTOR_MODES).map(|mode| d.config.processing.vips_vector = mode),
-    )
-    .scope(Scope::Own),
 ];
 
 const WEBP_PRESETS: &[(&str, &str)] = &[
@@ -396,10 +379,4 @@ const WEBP_PRESETS: &[(&str, &str)] = &[
     ("drawing", "drawing"),
     ("icon", "icon"),
     ("text", "text"),
-];
-
-const VECTOR_MODES: &[(&str, VectorMode)] = &[
-    ("auto", VectorMode::Auto),
-    ("on", VectorMode::On),
-    ("off", VectorMode::Off),
 ];
