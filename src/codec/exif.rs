@@ -1,4 +1,4 @@
-//! The few EXIF tags that processing depends on.
+//! The few EXIF tags that processing depends on, and the block of a picture that has nothing to say.
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,53 @@ pub fn parse(data: &[u8]) -> Option<Exif> {
         orientation: orientation.unwrap_or(1),
         names_author,
     })
+}
+
+/// The block, behind `Exif\0\0`, that libvips writes into a picture without metadata: upright, 72 dpi, sizes.
+pub fn of_picture(width: u32, height: u32) -> Vec<u8> {
+    const MAIN: u32 = 6;
+    const RESOLUTION: u32 = 8 + 2 + 12 * MAIN + 4;
+    const DETAILS: u32 = RESOLUTION + 16;
+    const UNDEFINED: u16 = 7;
+    const RATIONAL: u16 = 5;
+    const LONG: u16 = 4;
+    let mut block = b"Exif\0\0II*\0\x08\0\0\0".to_vec();
+    let directory = |block: &mut Vec<u8>, entries: [(u16, u16, u32, u32); 6]| {
+        block.extend_from_slice(&[6, 0]);
+        for (tag, kind, count, value) in entries {
+            block.extend_from_slice(&tag.to_le_bytes());
+            block.extend_from_slice(&kind.to_le_bytes());
+            block.extend_from_slice(&count.to_le_bytes());
+            block.extend_from_slice(&value.to_le_bytes());
+        }
+        block.extend_from_slice(&[0; 4]);
+    };
+    directory(
+        &mut block,
+        [
+            (ORIENTATION, SHORT, 1, 1),
+            (0x011a, RATIONAL, 1, RESOLUTION),
+            (0x011b, RATIONAL, 1, RESOLUTION + 8),
+            (0x0128, SHORT, 1, 2),
+            (0x0213, SHORT, 1, 1),
+            (0x8769, LONG, 1, DETAILS),
+        ],
+    );
+    for number in [72_u32, 1, 72, 1] {
+        block.extend_from_slice(&number.to_le_bytes());
+    }
+    directory(
+        &mut block,
+        [
+            (0x9000, UNDEFINED, 4, u32::from_le_bytes(*b"0210")),
+            (0x9101, UNDEFINED, 4, u32::from_le_bytes([1, 2, 3, 0])),
+            (0xa000, UNDEFINED, 4, u32::from_le_bytes(*b"0100")),
+            (0xa001, SHORT, 1, 0xffff),
+            (0xa002, LONG, 1, width),
+            (0xa003, LONG, 1, height),
+        ],
+    );
+    block
 }
 
 const ORIENTATION: u16 = 0x0112;

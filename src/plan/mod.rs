@@ -331,11 +331,12 @@ fn clamped(size: Size) -> Size {
     )
 }
 
-/// A side after libvips' resize by a factor of at most 1. Not always the nearest integer to the product: libvips divides
-/// by the inverse. Rule: `spec/pipeline.md` section 1.
-pub fn resized_side(side: i64, factor: f64) -> i64 {
+/// Libvips' resize by a factor of at most 1: how many pixels of a side become one, and how many there are then. Not always
+/// the nearest integer to the product: libvips divides by the inverse. Rule: `spec/pipeline.md` section 1.
+pub fn shrunk_side(side: i64, factor: f64) -> (f64, i64) {
     let side = float(side.max(1));
-    round(side / (1.0 / factor.max(1.0 / side))).max(1)
+    let shrink = 1.0 / factor.max(1.0 / side);
+    (shrink, round(side / shrink).max(1))
 }
 
 /// A padding side in result pixels.

@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_uint, c_void};
 
 use bytes::Bytes;
 
-use super::{Raster, Stop};
+use super::{Raster, Stop, exif};
 
 pub use header::{Header, parse as header};
 
@@ -61,7 +61,7 @@ pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<
     let side = |side: usize| u16::try_from(side).ok().filter(|side| *side <= MOST_SIDE);
     let (width, height) = (side(raster.width)?, side(raster.height)?);
     matches!(raster.bands, 1 | 3).then_some(())?;
-    let blocks = metadata(options)?;
+    let blocks = metadata(options, width, height)?;
     let mut segments = Vec::with_capacity(blocks.len());
     for (marker, block) in &blocks {
         segments.push(Segment {
@@ -81,7 +81,6 @@ pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<
         quality: options.quality.into(),
         progressive: options.progressive.into(),
         subsample: (options.quality < FULL_CHROMA).into(),
-        dpi: DPI,
         segments: segments.as_ptr(),
         segment_count: segments.len(),
         stop: call_stop,
@@ -95,8 +94,8 @@ pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<
 }
 
 /// The segments to write, with their markers.
-fn metadata(options: &Options<'_>) -> Option<Vec<(c_int, Vec<u8>)>> {
-    let mut blocks = Vec::new();
+fn metadata(options: &Options<'_>, width: u16, height: u16) -> Option<Vec<(c_int, Vec<u8>)>> {
+    let mut blocks = vec![(0xe1, exif::of_picture(width.into(), height.into()))];
     if let Some(xmp) = options.xmp {
         blocks.push((0xe1, [header::XMP, xmp].concat()));
     }
@@ -117,8 +116,6 @@ const MOST_SCANS: c_int = 100;
 const MOST_SIDE: u16 = 65_500;
 /// From this quality on, libvips keeps the full resolution of chroma.
 const FULL_CHROMA: u8 = 90;
-/// Resolution of a picture whose metadata was stripped.
-const DPI: c_uint = 72;
 /// Two bytes of 65,535 are the length itself.
 const LONGEST_SEGMENT: u16 = 65_533;
 /// Bytes of a profile that fit into a segment behind its name, its number and the number of all.
@@ -159,7 +156,6 @@ struct Encode {
     quality: c_int,
     progressive: c_int,
     subsample: c_int,
-    dpi: c_uint,
     segments: *const Segment,
     segment_count: usize,
     stop: StopCall,
@@ -231,6 +227,7 @@ mod tests {
             let bytes = encoded(&raster, &options);
             let header = header(&bytes).unwrap();
             assert_eq!((header.width, header.height), (67, 35));
+            assert_eq!(exif::parse(header.exif.unwrap()).unwrap().orientation, 1);
             assert_eq!(header.progressive, progressive);
             let back = decode(&bytes, &header, 1, &never).unwrap();
             let difference = |(a, b): (&u8, &u8)| a.abs_diff(*b);

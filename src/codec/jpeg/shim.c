@@ -125,7 +125,7 @@ int imgforge_jpeg_decode(const struct imgforge_jpeg_decode *job) {
     return answer;
 }
 
-/* A segment to write behind the JFIF header. */
+/* A segment to write before the picture. */
 struct imgforge_jpeg_segment {
     int marker; /* 0xE0 to 0xEF, 0xFE */
     const unsigned char *bytes;
@@ -141,7 +141,6 @@ struct imgforge_jpeg_encode {
     int quality;    /* 1 to 100 */
     int progressive;
     int subsample;
-    unsigned int dpi;
     const struct imgforge_jpeg_segment *segments;
     size_t segment_count;
     imgforge_stop stop;
@@ -216,9 +215,7 @@ static int encode(struct encoder *encoder, const struct imgforge_jpeg_encode *jo
             info->comp_info[i].v_samp_factor = 1;
         }
     }
-    info->density_unit = 1;
-    info->X_density = (UINT16)job->dpi;
-    info->Y_density = (UINT16)job->dpi;
+    info->write_JFIF_header = FALSE; /* the EXIF block says more */
     jpeg_start_compress(info, TRUE);
     for (size_t i = 0; i < job->segment_count; i++) {
         jpeg_write_marker(info, job->segments[i].marker, job->segments[i].bytes, job->segments[i].length);

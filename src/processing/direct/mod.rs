@@ -7,14 +7,17 @@
 
 mod finish;
 mod source;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use super::pipeline::{self, Context, State};
 use super::{Job, Processed, Request, load, output_format, save};
-use crate::codec::{Area, Raster, resample};
+use crate::codec::resample::{self, Axis};
+use crate::codec::{Area, Raster};
 use crate::error::Error;
 use crate::geometry::{Rect, Size};
-use crate::plan::{Crop, Plan};
+use crate::plan::{Crop, Plan, shrunk_side};
 use crate::vips::Cancel;
 use finish::Finish;
 use source::Source;
@@ -99,17 +102,21 @@ fn pixels(
     let raster = source.decode(shrink, &stop)?;
     let crop = area(crop)?;
     let raster = if scale.is_some() {
-        let side = |side: usize, factor: f64| {
-            let side = i64::try_from(side).ok()?;
-            usize::try_from(crate::plan::resized_side(side, factor)).ok()
-        };
-        resample::resize(&raster, crop, side(crop.width, x)?, side(crop.height, y)?)?
+        resample::resize(&raster, crop, axis(crop.width, x)?, axis(crop.height, y)?)?
     } else if crop == raster.area() {
         raster
     } else {
         raster.crop(crop)?
     };
     Some((turn::turned(raster, plan.rotation())?, scale.is_some()))
+}
+
+fn axis(side: usize, factor: f64) -> Option<Axis> {
+    let (shrink, side) = shrunk_side(i64::try_from(side).ok()?, factor);
+    Some(Axis {
+        shrink,
+        side: usize::try_from(side).ok()?,
+    })
 }
 
 fn area(rect: Rect) -> Option<Area> {
