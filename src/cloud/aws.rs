@@ -130,14 +130,20 @@ impl Aws {
     }
 
     /// A service that talks JSON. `service` is its name in signatures and addresses, `variable` that in variables.
-    pub fn json_api(&self, service: &str, variable: &str, region: &str) -> JsonApi {
+    pub fn json_api(
+        &self,
+        service: &str,
+        variable: &str,
+        region: &str,
+        role: Option<&Role>,
+    ) -> JsonApi {
         let endpoint = self.endpoint(variable).map_or_else(
             || format!("https://{service}.{region}.{}", dns_suffix(region)),
             |endpoint| endpoint.trim_end_matches('/').to_owned(),
         );
         JsonApi {
             cloud: self.cloud.clone(),
-            signer: self.signer(service, region, None),
+            signer: self.signer(service, region, role),
             endpoint,
         }
     }

@@ -67,7 +67,7 @@ pub struct S3Config {
     pub endpoint: Option<String>,
     /// `S3_ENDPOINT_USE_PATH_STYLE`.
     pub path_style: bool,
-    /// `S3_USE_DECRYPTION_CLIENT`.
+    /// `S3_USE_DECRYPTION_CLIENT`: every object is one of the S3 Encryption Client.
     pub decrypt: bool,
     /// `S3_ASSUME_ROLE_ARN`.
     pub role_arn: Option<String>,
@@ -182,10 +182,6 @@ pub(super) fn complete(draft: &mut Draft, env: &dyn Env) {
     let storage = &mut draft.config.source.storage;
     let mut mistakes = Vec::new();
     if storage.s3.enabled {
-        if storage.s3.decrypt {
-            let text = "decryption in the client is not supported, unset it";
-            mistakes.push(("S3_USE_DECRYPTION_CLIENT", text.to_owned()));
-        }
         for (name, arn) in &storage.s3.access_points {
             if arn.is_empty() {
                 mistakes.push((

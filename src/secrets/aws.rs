@@ -13,7 +13,7 @@ use crate::config::secrets::{AwsParameters, AwsSecret};
 pub(super) async fn secret(cloud: Cloud, secret: &AwsSecret) -> Result<String, SecretsError> {
     let aws = Aws::new(cloud).map_err(SecretsError::AwsSecretConfig)?;
     let region = aws.region(secret.region.as_deref());
-    let api = aws.json_api("secretsmanager", "SECRETS_MANAGER", &region);
+    let api = aws.json_api("secretsmanager", "SECRETS_MANAGER", &region, None);
     let mut asked = Map::new();
     asked.insert("SecretId".to_owned(), json!(secret.id));
     for (name, value) in [
@@ -44,7 +44,7 @@ pub(super) async fn parameters(
 
 async fn pages(aws: &Aws, wanted: &AwsParameters) -> Result<Vec<(String, String)>, CloudError> {
     let region = aws.region(wanted.region.as_deref());
-    let api = aws.json_api("ssm", "SSM", &region);
+    let api = aws.json_api("ssm", "SSM", &region, None);
     let mut found = Vec::new();
     let mut asked = Map::from_iter([
         ("Path".to_owned(), json!(wanted.path)),

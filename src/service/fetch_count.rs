@@ -64,7 +64,7 @@ impl FetchCount {
     }
 
     /// Counts a raw reply when its body has ended.
-    pub(super) fn follow(mut self, raw: Opened) -> Opened {
+    pub(super) fn follow(mut self, mut raw: Opened) -> Opened {
         let outcome = status_outcome(raw.status.as_u16());
         let left = length(raw.status, &raw.headers);
         if left == Some(0) {
@@ -76,10 +76,8 @@ impl FetchCount {
             outcome,
             count: self,
         };
-        Opened {
-            body: body.boxed(),
-            ..raw
-        }
+        raw.body = body.boxed();
+        raw
     }
 
     fn record(&mut self, outcome: FetchOutcome) {
@@ -184,6 +182,7 @@ fn outcome(error: &FetchError) -> FetchOutcome {
         | FetchError::Partial
         | FetchError::Undetectable(_)
         | FetchError::NotCoded
+        | FetchError::Sealed(_)
         | FetchError::FormatUnknown => FetchOutcome::Invalid,
     }
 }

@@ -336,7 +336,7 @@ impl ImageService {
                 headers,
                 max_bytes: 0,
                 deadline: request.deadline,
-                claim: None,
+                claim: Some(Arc::new(self.parts.memory.claim())),
             })
             .await;
         let raw = match result {

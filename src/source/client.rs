@@ -141,6 +141,7 @@ fn opened(response: Response<Incoming>) -> Opened {
         length: body.size_hint().exact(),
         body: BodyDataStream::new(body).map_err(io::Error::other).boxed(),
         extension: None,
+        seal: None,
     }
 }
 

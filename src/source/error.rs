@@ -125,6 +125,9 @@ pub enum FetchError {
     /// The lists of buckets do not permit it.
     #[error("bucket {0:?} is not allowed")]
     Bucket(String),
+    /// An encrypted object that cannot be decrypted, or one that should be encrypted and is not.
+    #[error("source object cannot be decrypted: {0}")]
+    Sealed(String),
     /// No such object, or it cannot be read.
     #[error("source object cannot be read")]
     Object(#[source] io::Error),
@@ -206,7 +209,8 @@ impl FetchError {
             | Self::Unreachable(_)
             | Self::TooManyRedirects(_)
             | Self::Redirect(_)
-            | Self::Partial => Kind::SourceUnreachable,
+            | Self::Partial
+            | Self::Sealed(_) => Kind::SourceUnreachable,
             Self::Blocked(_)
             | Self::Refused(_)
             | Self::Port { .. }

@@ -128,6 +128,7 @@ impl Entry {
             length: Some(length),
             body: content(found.file, length),
             extension: extension_of(&self.name).map(str::to_owned),
+            seal: None,
         })
     }
 
@@ -138,6 +139,7 @@ impl Entry {
             length: Some(0),
             body: futures_util::stream::empty().boxed(),
             extension: extension_of(&self.name).map(str::to_owned),
+            seal: None,
         }
     }
 

@@ -20,6 +20,7 @@ mod memory;
 mod opened;
 mod passthrough;
 mod proxy;
+mod seal;
 mod storage;
 mod target;
 pub mod tls;
@@ -77,7 +78,8 @@ pub struct FetchRequest {
     pub max_bytes: u64,
     /// When the request that this fetch is for gives up, whatever `DOWNLOAD_TIMEOUT` says.
     pub deadline: Option<Instant>,
-    /// What the bytes are claimed from, for as long as the caller keeps it; `None` is without a budget.
+    /// What the bytes are claimed from, for as long as the caller keeps it; `None` is without a budget. Raw replies claim
+    /// only where they have to hold a body whole.
     pub claim: Option<Arc<Claim>>,
 }
 
@@ -195,7 +197,7 @@ impl Sources {
                 error => error,
             })?;
         opened.body = until(opened.body, deadline.at());
-        Ok(opened)
+        opened.unsealed(&request, deadline).await
     }
 
     async fn open(&self, request: &FetchRequest) -> Result<Opened, FetchError> {
@@ -307,6 +309,7 @@ async fn read(
             return Err(FetchError::Status { status, excerpt });
         }
     }
+    let opened = opened.unsealed(request, deadline).await?;
     let mut headers = opened.headers;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let coding = text(CONTENT_ENCODING).and_then(Coding::by_name);

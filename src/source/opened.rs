@@ -12,6 +12,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
+use super::seal::Seal;
+
 /// The body of a source as it arrives; an error means that it is not whole.
 pub type BodyStream = BoxStream<'static, Result<Bytes, io::Error>>;
 
@@ -47,6 +49,8 @@ pub struct Opened {
     pub body: BodyStream,
     /// What follows the last dot of the object's name, without the dot; it tells formats apart that begin alike.
     pub extension: Option<String>,
+    /// What the body is encrypted with; `length` counts it as it is sent.
+    pub(super) seal: Option<Seal>,
 }
 
 impl std::fmt::Debug for Opened {

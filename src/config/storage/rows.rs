@@ -43,7 +43,8 @@ pub(in crate::config) const VARS: &[Var] = &[
         "S3_USE_DECRYPTION_CLIENT",
         "false",
         BOOL,
-        "Not supported: where it is on, `USE_S3` stops the start, so that nobody serves encrypted bytes by mistake.",
+        "Whether objects are decrypted as the Amazon S3 Encryption Client does, with keys of KMS. All objects have to be \
+encrypted then.",
         |d, v| boolean(v).map(|b| d.config.source.storage.s3.decrypt = b),
     )
     .aliases(&[Alias::synonym("S3_DECRYPTION_CLIENT_ENABLED")]),

@@ -43,6 +43,7 @@ pub(super) async fn opened(
         length: length.map(|length| length.0),
         body,
         extension: None,
+        seal: None,
     })
 }
 

@@ -8,6 +8,9 @@ mod answer;
 mod gcs;
 mod object;
 mod s3;
+mod s3_envelope;
+mod s3_keys;
+mod s3_text;
 mod swift;
 mod swift_login;
 

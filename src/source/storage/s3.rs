@@ -11,9 +11,11 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 
 use super::object::{Object, escape};
+use super::s3_envelope::Envelope;
+use super::s3_keys::Keys;
 use super::{answer, permitted};
 use crate::cloud::aws::{Aws, Role, dns_suffix, sign};
-use crate::cloud::{Body, Cloud, CloudError};
+use crate::cloud::{Body, Cloud, CloudError, whole};
 use crate::config::storage::{S3Config, access_point};
 use crate::source::FetchError;
 use crate::source::opened::Opened;
@@ -29,6 +31,8 @@ pub(super) struct S3 {
     signers: Mutex<HashMap<String, crate::cloud::aws::AwsSigner>>,
     /// Regions of buckets that are not in the first one.
     regions: Mutex<HashMap<String, String>>,
+    /// Keys of encrypted objects; `None` takes objects as they are.
+    keys: Option<Keys>,
 }
 
 impl S3 {
@@ -45,6 +49,7 @@ impl S3 {
             config: config.clone(),
             region,
             endpoint,
+            keys: config.decrypt.then(|| Keys::new(&aws, role.as_ref())),
             role,
             aws,
             signers: Mutex::default(),
@@ -59,13 +64,60 @@ impl S3 {
     ) -> Result<Opened, FetchError> {
         let object = permitted(object()?, &self.config.buckets)?;
         let known = lock(&self.regions).get(object.bucket).cloned();
-        let region = known.unwrap_or_else(|| self.region.clone());
-        let mut response = self.get(&object, request, &region).await?;
+        let mut region = known.unwrap_or_else(|| self.region.clone());
+        let mut wanted = request.clone();
+        if self.keys.is_some() {
+            // A part of an encrypted object proves nothing.
+            wanted.remove(RANGE);
+        }
+        let mut response = self.get(&object, &wanted, &region).await?;
         if let Some(other) = moved(&response).filter(|other| *other != region) {
             remember(&mut lock(&self.regions), object.bucket, &other);
-            response = self.get(&object, request, &other).await?;
+            response = self.get(&object, &wanted, &other).await?;
+            region = other;
         }
-        answer::opened(response, request, Some(KEPT)).await
+        let seal = match &self.keys {
+            Some(keys) if response.status() == StatusCode::OK => {
+                let envelope = self.envelope(&object, &region, response.headers()).await?;
+                let (_, region) = self.target(&object, &region);
+                Some(keys.seal(&envelope, &region).await?)
+            }
+            _ => None,
+        };
+        let mut opened = answer::opened(response, &wanted, Some(KEPT)).await?;
+        if seal.is_some() {
+            opened.headers.remove(ACCEPT_RANGES);
+            opened.seal = seal;
+        }
+        Ok(opened)
+    }
+
+    /// How an object is encrypted, by its headers or by its instruction file.
+    async fn envelope(
+        &self,
+        object: &Object<'_>,
+        region: &str,
+        headers: &HeaderMap,
+    ) -> Result<Envelope, FetchError> {
+        if let Some(envelope) = Envelope::of_object(headers)? {
+            return Ok(envelope);
+        }
+        let key = format!("{}.instruction", object.key);
+        let file = Object {
+            bucket: object.bucket,
+            key: &key,
+            query: None,
+        };
+        let response = self.get(&file, &HeaderMap::new(), region).await?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status {
+                status: response.status().as_u16(),
+                excerpt:
+                    "the object is not encrypted: neither it nor an instruction file names a key"
+                        .to_owned(),
+            });
+        }
+        Envelope::of_instruction(headers, &whole(response.into_body()).await?)
     }
 
     async fn get(

@@ -10,6 +10,8 @@ use super::*;
 use crate::cloud::fake::{Answer, Asked, Fake, answer, header, signed_by};
 use crate::config::Config;
 
+mod sealed;
+
 const KEY: &str = "AKIDEXAMPLEAKIDEXAMPLE";
 const SECRET: &str = "very/secret";
 
