@@ -8,6 +8,7 @@ pub mod args;
 pub mod cache;
 pub mod cli;
 pub mod cloud;
+pub mod codec;
 pub mod color;
 pub mod config;
 pub mod decode;

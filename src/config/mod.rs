@@ -11,6 +11,7 @@ pub mod debugging;
 pub mod delivery;
 mod dotenv;
 mod draft;
+mod engine;
 pub mod env;
 pub mod errors;
 mod given;
@@ -124,6 +125,7 @@ pub const SECTIONS: &[Section] = &[
     section("Sources", source::VARS),
     section("Object storages", storage::VARS),
     section("Processing", processing::VARS),
+    section("Engine", engine::VARS),
     section("Watermark and fallback image", assets::VARS),
     section("Response headers", delivery::VARS),
     section("Cache", cache::VARS),

@@ -9,7 +9,7 @@ use super::lists::format::{FORMAT_QUALITY, FORMATS};
 use super::lists::{format_qualities, formats};
 use super::types::format::{BOOL, INT};
 use super::types::{boolean, choice, ranged};
-use super::var::{Alias, Invalid, Scope, Var};
+use super::var::{Alias, Invalid, Var};
 
 /// `spec/configuration.md` section 3.6.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct ProcessingConfig {
     pub linear: bool,
     /// `DISABLE_SHRINK_ON_LOAD`.
     pub disable_shrink_on_load: bool,
+    /// `DIRECT_CODECS`.
+    pub direct_codecs: bool,
     /// `ALWAYS_RASTERIZE_SVG`.
     pub always_rasterize_svg: bool,
     /// `SANITIZE_SVG`.
@@ -368,14 +370,6 @@ pub(super) const VARS: &[Var] = &[
         "Read default width and DPR from the client hints `Sec-CH-Width`, `Width`, `Sec-CH-DPR` and `DPR`.",
         |d, v| boolean(v).map(|b| d.config.processing.client_hints = b),
     ),
-    Var::new(
-        "VIPS_VECTOR",
-        "auto",
-        "auto|on|off",
-        "Vector code of libvips: `auto` uses it only where the linked engine is thread-safe.",
-        |d, v| choice(v, VECTOR_MODES).map(|mode| d.config.processing.vips_vector = mode),
-    )
-    .scope(Scope::Own),
 ];
 
 const WEBP_PRESETS: &[(&str, &str)] = &[
@@ -385,10 +379,4 @@ const WEBP_PRESETS: &[(&str, &str)] = &[
     ("drawing", "drawing"),
     ("icon", "icon"),
     ("text", "text"),
-];
-
-const VECTOR_MODES: &[(&str, VectorMode)] = &[
-    ("auto", VectorMode::Auto),
-    ("on", VectorMode::On),
-    ("off", VectorMode::Off),
 ];

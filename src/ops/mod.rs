@@ -152,6 +152,11 @@ pub struct Effect {
 /// Every filter, in the order in which they run.
 pub const EFFECTS: &[Effect] = &[blur::EFFECT, sharpen::EFFECT, pixelate::EFFECT];
 
+/// Whether any effect is on.
+pub fn has_effects(options: &PipelineOptions) -> bool {
+    EFFECTS.iter().any(|effect| (effect.is_on)(options))
+}
+
 /// Runs the filters that are on; `None` where none is.
 ///
 /// The image comes back in memory, in the interpretation and format of the conversion. Rule: `spec/pipeline.md` 6.9.
@@ -164,13 +169,10 @@ pub fn apply_effects(
     image: &Image,
     cancel: &Cancel,
 ) -> Result<Option<Image>, vips::Error> {
-    let mut active = EFFECTS
-        .iter()
-        .filter(|effect| (effect.is_on)(options))
-        .peekable();
-    if active.peek().is_none() {
+    if !has_effects(options) {
         return Ok(None);
     }
+    let mut active = EFFECTS.iter().filter(|effect| (effect.is_on)(options));
     let mixes = EFFECTS
         .iter()
         .any(|effect| effect.premultiplied && (effect.is_on)(options));

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
-use crate::geometry::{Angle, Gravity, Size, min_non_zero, scale, scale_to_even};
+use crate::geometry::{Angle, Gravity, Size, float, min_non_zero, round, scale, scale_to_even};
 use crate::ops::PipelineOptions;
 use crate::ops::flip::Flip;
 use crate::ops::padding::Padding;
@@ -360,6 +360,14 @@ fn clamped(size: Size) -> Size {
         size.width.clamp(1, MAX_SOURCE_SIDE),
         size.height.clamp(1, MAX_SOURCE_SIDE),
     )
+}
+
+/// Libvips' resize by a factor of at most 1: how many pixels of a side become one, and how many there are then. Not always
+/// the nearest integer to the product: libvips divides by the inverse. Rule: `spec/pipeline.md` section 1.
+pub fn shrunk_side(side: i64, factor: f64) -> (f64, i64) {
+    let side = float(side.max(1));
+    let shrink = 1.0 / factor.max(1.0 / side);
+    (shrink, round(side / shrink).max(1))
 }
 
 /// A padding side in result pixels.

@@ -232,7 +232,7 @@ fn skips_conversion(image: &Image, profile: &[u8]) -> bool {
 }
 
 /// Recognises Hewlett-Packard's "sRGB IEC61966-2.1" by its header fields.
-fn is_srgb_iec61966(profile: &[u8]) -> bool {
+pub(super) fn is_srgb_iec61966(profile: &[u8]) -> bool {
     [
         (8, &[0x02, 0x10, 0x00, 0x00][..]),
         (16, b"RGB "),

@@ -138,11 +138,7 @@ fn size_before_decoding(job: &Job, request: &Request) -> Result<Option<Size>, Er
         format: Some(job.source.format),
         frames: 1,
     };
-    let limits = (
-        request.max_src_resolution,
-        request.max_animation_frame_resolution,
-    );
-    plan::load::check_limits(&info, limits.0, limits.1)?;
+    check_size(request, &info)?;
     Ok(Some(size))
 }
 
@@ -193,12 +189,17 @@ pub(super) fn check_limits(
         size: displayed_size(image),
         ..info(job, image, true)
     };
-    plan::load::check_limits(
-        &info,
+    check_size(request, &info)?;
+    Ok(info.size)
+}
+
+/// Refuses sources with more pixels than the request allows.
+pub(super) fn check_size(request: &Request, info: &ImageInfo) -> Result<(), Error> {
+    Ok(plan::load::check_limits(
+        info,
         request.max_src_resolution,
         request.max_animation_frame_resolution,
-    )?;
-    Ok(info.size)
+    )?)
 }
 
 /// Number of stacked frames.

@@ -4,6 +4,7 @@
 
 mod animation;
 mod colour;
+mod direct;
 pub mod estimate;
 mod finish;
 #[cfg(fuzzing)]
@@ -27,11 +28,11 @@ use crate::options::{ClientFeatures, Options};
 use crate::plan;
 use crate::plan::output::{FormatChoice, Preference, choose_format, is_transparent};
 use crate::source::SourceImage;
-use crate::vips::{Cancel, Image};
+use crate::vips::Cancel;
 
 /// Changes whenever the same job gives other bytes than before without a change of the program's version; results kept by
 /// an earlier pipeline are not used.
-pub const PIPELINE_VERSION: &str = "1";
+pub const PIPELINE_VERSION: &str = "2";
 
 /// What the server's configuration contributes to every job.
 #[derive(Clone, Debug)]
@@ -112,9 +113,12 @@ fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
             skipped: true,
         });
     }
+    if let Some(result) = direct::run(job, &request, cancel) {
+        return result;
+    }
     let header = load::header(job, &request, cancel)?;
     let frames = load::frames(&header.image, request.max_animation_frames);
-    let format = output_format(job, &header.image, frames > 1)?;
+    let format = output_format(job, header.image.has_alpha(), frames > 1)?;
     let animated = frames > 1 && format.info().animation;
     let header = load::reopen(job, header, if animated { frames } else { 1 }, cancel)?;
     let source_size = load::check_limits(job, &request, &header.image, animated)?;
@@ -153,14 +157,14 @@ fn passed_through(job: &Job) -> Result<Bytes, Error> {
 }
 
 /// The format of the result. Rule: `spec/formats.md` section 6.
-fn output_format(job: &Job, image: &Image, animated: bool) -> Result<ImageFormat, Error> {
+fn output_format(job: &Job, has_alpha: bool, animated: bool) -> Result<ImageFormat, Error> {
     let config = &job.settings.processing;
     let (negotiation, features) = (config.negotiation, job.features);
     Ok(choose_format(&FormatChoice {
         requested: job.options.output.format,
         source: job.source.format,
         animated,
-        transparent: is_transparent(&job.options.pipeline, image.has_alpha()),
+        transparent: is_transparent(&job.options.pipeline, has_alpha),
         jxl: Preference::new(negotiation.auto_jxl, negotiation.enforce_jxl, features.jxl),
         avif: Preference::new(
             negotiation.auto_avif,

@@ -29,6 +29,14 @@ impl Context<'_> {
 
     /// Plans the pipeline for an image.
     fn plan(&self, image: &Image, from_source: bool) -> Result<Plan, Error> {
+        self.plan_of(&ImageInfo {
+            frames: self.frames,
+            ..load::info(self.job, image, from_source)
+        })
+    }
+
+    /// Plans the pipeline for an image of which this is known.
+    pub(super) fn plan_of(&self, info: &ImageInfo) -> Result<Plan, Error> {
         let config = &self.job.settings.processing;
         let settings = Settings {
             auto_rotate: config.auto_rotate,
@@ -36,11 +44,7 @@ impl Context<'_> {
             max_result_pixels: MAX_RESULT_PIXELS,
             disable_shrink_on_load: config.disable_shrink_on_load,
         };
-        let info = ImageInfo {
-            frames: self.frames,
-            ..load::info(self.job, image, from_source)
-        };
-        Ok(Plan::resolve(self.options(), &info, &settings)?)
+        Ok(Plan::resolve(self.options(), info, &settings)?)
     }
 }
 
@@ -76,6 +80,21 @@ impl State {
         Ok(Self::new(image, plan, false, false))
     }
 
+    /// Behind the turns, with pixels that were decoded, scaled and turned without libvips.
+    pub(super) fn of_raster(
+        context: &Context<'_>,
+        image: Image,
+        plan: Plan,
+        scaled_down: bool,
+    ) -> Result<Self, Error> {
+        let mut state = Self {
+            scaled_down,
+            ..Self::new(image, plan, false, false)
+        };
+        colour_to_processing(context, &mut state)?;
+        Ok(state)
+    }
+
     fn new(image: Image, plan: Plan, from_source: bool, thumbnail: bool) -> Self {
         Self {
             image,
@@ -108,6 +127,10 @@ const STEPS: &[Step] = &[
     crop,
     scale,
     rotate_and_flip,
+];
+
+/// What follows, in the same contract.
+const REST: &[Step] = &[
     crop_to_result,
     effects,
     extend,
@@ -130,7 +153,13 @@ const WATERMARK_STEPS: &[Step] = &[
 
 /// Runs every step; stops between two of them once the job is cancelled.
 pub(super) fn run(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
-    run_steps(STEPS, context, state)
+    run_steps(STEPS, context, state)?;
+    run_rest(context, state)
+}
+
+/// Runs the steps behind the turns.
+pub(super) fn run_rest(context: &Context<'_>, state: &mut State) -> Result<(), Error> {
+    run_steps(REST, context, state)
 }
 
 /// Runs the steps that prepare a watermark.

@@ -71,7 +71,10 @@ async fn refused_at_once_where_there_is_no_time() {
         let mut turn = Box::pin(async { queue.turn(job).await.map(drop) });
         match (&mut turn).now_or_never() {
             None => waiting.push(turn),
-            Some(answer) => break answer.unwrap_err(),
+            Some(answer) => {
+                answer.unwrap_err();
+                break;
+            }
         }
     };
     // Two run, and 1.25 times the wait and the job itself have to fit into ten seconds.
@@ -168,7 +171,10 @@ async fn where_expectations_fail_fewer_are_admitted() {
             let mut turn = Box::pin(async { queue.turn(job).await.map(drop) });
             match (&mut turn).now_or_never() {
                 None => turns.push(turn),
-                Some(answer) => break answer.unwrap_err(),
+                Some(answer) => {
+                    answer.unwrap_err();
+                    break;
+                }
             }
         }
         turns.len()

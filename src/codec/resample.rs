@@ -1,0 +1,200 @@
+//! Making rasters smaller: Lanczos with three lobes, as libvips does.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::{Area, Raster};
+
+/// How one axis is made smaller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Axis {
+    /// Source pixels for one of the result, at least 1.
+    pub shrink: f64,
+    /// Pixels of the result, at least 1.
+    pub side: usize,
+}
+
+/// Resamples an area, without a look at what lies around it. With 2 or 4 bands the last is alpha, and colours are weighted
+/// by it.
+///
+/// The result lies in the middle of the area: where `side · shrink` is not the area's side, which is the usual case after
+/// rounding, libvips leaves out or invents half of the difference at either end. `None` if the area is not inside, or for
+/// more than 4 bands.
+pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> Option<Raster> {
+    let kind = match raster.bands {
+        1 => PixelType::U8,
+        2 => PixelType::U8x2,
+        3 => PixelType::U8x3,
+        4 => PixelType::U8x4,
+        _ => return None,
+    };
+    let (x, y) = (
+        window(area.width, horizontal),
+        window(area.height, vertical),
+    );
+    let padded;
+    let source = if area == raster.area() && x.border == 0 && y.border == 0 {
+        raster
+    } else {
+        padded = bordered(raster, area, x.border, y.border)?;
+        &padded
+    };
+    let side = |side: usize| u32::try_from(side).ok();
+    let (width, height) = (side(source.width)?, side(source.height)?);
+    let source = ImageRef::new(width, height, &source.bytes, kind).ok()?;
+    let mut result = Image::new(side(horizontal.side)?, side(vertical.side)?, kind);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .crop(x.start, y.start, x.length, y.length);
+    Resizer::new().resize(&source, &mut result, &options).ok()?;
+    Raster::new(
+        horizontal.side,
+        vertical.side,
+        raster.bands,
+        result.into_vec(),
+    )
+}
+
+/// The source pixels of one axis that the result covers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Window {
+    /// Pixels to invent at either end.
+    border: usize,
+    /// The first one, counted from the first of the border.
+    start: f64,
+    /// How many.
+    length: f64,
+}
+
+fn window(side: usize, axis: Axis) -> Window {
+    let float = |side: usize| u32::try_from(side).map_or(f64::INFINITY, f64::from);
+    let length = float(axis.side) * axis.shrink;
+    // From a shrink of 4 on, libvips first averages boxes, the last of which it fills up.
+    let boxes = (axis.shrink / GAP).floor().max(1.0);
+    let start = ((float(side) / boxes).ceil() * boxes - length) / 2.0;
+    let outside = (-start).max(start + length - float(side));
+    let border = if outside > NEGLIGIBLE {
+        whole(outside.ceil())
+    } else {
+        0
+    };
+    let start = (start + float(border)).max(0.0);
+    Window {
+        border,
+        start,
+        length: length.min(float(side + 2 * border) - start),
+    }
+}
+
+/// An area with its outermost pixels repeated.
+fn bordered(raster: &Raster, area: Area, x: usize, y: usize) -> Option<Raster> {
+    let bands = raster.bands;
+    let (width, height) = (
+        area.width.checked_add(2 * x)?,
+        area.height.checked_add(2 * y)?,
+    );
+    let mut bytes = Vec::with_capacity(width.checked_mul(height)?.checked_mul(bands)?);
+    let last = area.height.checked_sub(1)?;
+    let (left, right) = (area.left, area.left.checked_add(area.width)?);
+    for row in 0..height {
+        let row = area.top + row.saturating_sub(y).min(last);
+        let row = raster.bytes.chunks_exact(raster.width * bands).nth(row)?;
+        let inside = row.get(left * bands..right * bands)?;
+        let (first, end) = (inside.get(..bands)?, inside.get(inside.len() - bands..)?);
+        (0..x).for_each(|_| bytes.extend_from_slice(first));
+        bytes.extend_from_slice(inside);
+        (0..x).for_each(|_| bytes.extend_from_slice(end));
+    }
+    Raster::new(width, height, bands, bytes)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to numbers that all types hold"
+)]
+fn whole(number: f64) -> usize {
+    number.clamp(0.0, 1e6) as usize
+}
+
+/// Less than this outside of the area is an error of rounding.
+const NEGLIGIBLE: f64 = 1e-6;
+
+/// Above twice this many source pixels for one of the result, libvips averages before it resamples.
+const GAP: f64 = 2.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(shrink: f64, side: usize) -> Axis {
+        Axis { shrink, side }
+    }
+
+    #[test]
+    fn an_even_picture_stays_even() {
+        for bands in 1..=4 {
+            let raster = Raster::new(50, 40, bands, vec![200; 50 * 40 * bands]).unwrap();
+            let small = resize(&raster, raster.area(), axis(3.0, 17), axis(3.0, 13)).unwrap();
+            assert_eq!(
+                small,
+                Raster::new(17, 13, bands, vec![200; 17 * 13 * bands]).unwrap()
+            );
+        }
+    }
+
+    #[test]
+    fn the_result_lies_in_the_middle() {
+        for (side, shrink, result, border, start, length) in [
+            (100, 2.0, 50, 0, 0.0, 100.0),
+            (101, 2.0, 50, 0, 0.5, 100.0),
+            (101, 2.0, 51, 1, 0.5, 102.0),
+            (100, 1.0, 100, 0, 0.0, 100.0),
+            // Boxes of 2 pixels fill 102.
+            (101, 4.0, 25, 0, 1.0, 100.0),
+        ] {
+            let expected = Window {
+                border,
+                start,
+                length,
+            };
+            assert_eq!(
+                window(side, axis(shrink, result)),
+                expected,
+                "{side} by {shrink}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_lies_around_the_area_does_not_count() {
+        let value = |i: usize| if i % 20 < 10 { 0 } else { 255 };
+        let raster = Raster::new(20, 20, 1, (0..400).map(value).collect()).unwrap();
+        let right = Area {
+            left: 10,
+            width: 10,
+            ..raster.area()
+        };
+        let (across, down) = (axis(1.9, 5), axis(4.2, 5));
+        assert_eq!(
+            resize(&raster, right, across, down).unwrap().bytes(),
+            [255; 25]
+        );
+        let outside = Area { left: 11, ..right };
+        assert_eq!(resize(&raster, outside, across, down), None);
+    }
+
+    #[test]
+    fn colours_count_as_much_as_they_can_be_seen() {
+        let pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(50);
+        let raster = Raster::new(10, 10, 4, pixels).unwrap();
+        let small = resize(&raster, raster.area(), axis(10.0, 1), axis(10.0, 1)).unwrap();
+        let &[red, green, _, alpha] = small.bytes() else {
+            panic!()
+        };
+        assert!(
+            red > 250 && green < 5 && (126..=129).contains(&alpha),
+            "{small:?}"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! From the turned pixels to the result: directly, or by the rest of the pipeline on libvips.
+
+use bytes::Bytes;
+
+use super::source::Source;
+use super::{Context, Plan, Raster, State, area, pipeline, save, size};
+use crate::codec::jpeg;
+use crate::error::Error;
+use crate::format::ImageFormat;
+use crate::ops;
+use crate::plan::{Crop, output};
+use crate::processing::metadata::{iptc, xmp};
+use crate::processing::{colour, finish};
+use crate::vips::{Image, Interpretation};
+
+/// What is known once the pixels are there.
+#[derive(Debug)]
+pub(super) struct Finish<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) source: &'a Source<'a>,
+    pub(super) plan: Plan,
+    /// Whether any step made the image smaller.
+    pub(super) scaled_down: bool,
+}
+
+impl Finish<'_> {
+    /// Whether only a crop stands between these pixels and an encoder of our own.
+    pub(super) fn is_direct(&self, raster: &Raster) -> bool {
+        let (options, plan) = (self.context.options(), &self.plan);
+        let size = match plan.crop_to_result(size(raster)) {
+            Crop::None => size(raster),
+            Crop::At(area) => crate::geometry::Size::new(area.width, area.height),
+            Crop::Smart(_) => return false,
+        };
+        self.context.format == ImageFormat::Jpeg
+            && self.keeps_colours(raster)
+            && self.context.job.watermark.is_none()
+            && !ops::has_effects(options)
+            && plan.extend(size).is_none()
+            && plan.extend_aspect_ratio(size).is_none()
+            && plan.padding(size).is_none()
+            && output::fix_size(self.context.format, size).is_none()
+    }
+
+    /// Whether the pixels are in the colours of the result.
+    fn keeps_colours(&self, raster: &Raster) -> bool {
+        match &self.source.profile {
+            None => true,
+            Some(_) if self.keeps_profile() => true,
+            Some(profile) => raster.bands() >= 3 && colour::is_srgb_iec61966(profile),
+        }
+    }
+
+    fn keeps_profile(&self) -> bool {
+        !self.context.request.strip_color_profile && self.context.format.info().icc
+    }
+
+    /// The pixels of the result.
+    pub(super) fn cropped(&self, raster: Raster) -> Option<Raster> {
+        match self.plan.crop_to_result(size(&raster)) {
+            Crop::None => Some(raster),
+            Crop::At(rect) => raster.crop(area(rect)?),
+            Crop::Smart(_) => None,
+        }
+    }
+
+    /// Encodes the pixels of the result.
+    pub(super) fn encode(&self, raster: &Raster) -> Option<(Bytes, ImageFormat)> {
+        let context = self.context;
+        let (xmp, iptc) = (
+            self.source.xmp.and_then(xmp::copyright_only),
+            self.source.iptc.and_then(iptc::copyright_only),
+        );
+        let stop = || context.cancel.is_cancelled();
+        let encode = |quality| {
+            let options = jpeg::Options {
+                quality,
+                progressive: context.job.settings.processing.jpeg_progressive,
+                profile: self
+                    .source
+                    .profile
+                    .as_deref()
+                    .filter(|_| self.keeps_profile()),
+                xmp: xmp.as_deref(),
+                iptc: iptc.as_deref(),
+            };
+            jpeg::encode(raster, &options, &stop).ok_or(NotCovered)
+        };
+        let bytes = save::search_quality(context, context.format, encode).ok()?;
+        Some((bytes, context.format))
+    }
+
+    /// The finished image by the steps behind the turns.
+    pub(super) fn rest(self, raster: Raster) -> Result<Image, Error> {
+        let context = self.context;
+        let interpretation = if raster.bands() < 3 {
+            Interpretation::Bw
+        } else {
+            Interpretation::Srgb
+        };
+        let side = |side: usize| i32::try_from(side).unwrap_or(0);
+        let (width, height) = (side(raster.width()), side(raster.height()));
+        let bands = side(raster.bands());
+        let pixels = Bytes::from(raster.into_bytes());
+        let mut image = Image::from_pixels(pixels, width, height, bands, interpretation)?;
+        let blocks = [
+            ("icc-profile-data", self.source.profile.as_deref()),
+            ("xmp-data", self.source.xmp),
+            ("iptc-data", self.source.iptc),
+        ];
+        if blocks.iter().any(|(_, block)| block.is_some()) {
+            image = image.edit(|metadata| {
+                for (field, block) in blocks {
+                    if let Some(block) = block {
+                        metadata.set_blob(field, block);
+                    }
+                }
+            })?;
+        }
+        let mut state = State::of_raster(context, image, self.plan, self.scaled_down)?;
+        pipeline::run_rest(context, &mut state)?;
+        finish::finish(context, state, false)
+    }
+}
+
+/// An encoder of ours that cannot.
+struct NotCovered;
