@@ -71,10 +71,7 @@ async fn refused_at_once_where_there_is_no_time() {
         let mut turn = Box::pin(async { queue.turn(job).await.map(drop) });
         match (&mut turn).now_or_never() {
             None => waiting.push(turn),
-            Some(answer) => {
-                answer.unwrap_err();
-                break;
-            }
+            Some(answer) => break answer.unwrap_err(),
         }
     };
     // Two run, and 1.25 times the wait and the job itself have to fit into ten seconds.
