@@ -17,6 +17,7 @@ mod common;
 
 mod animation;
 mod attacks;
+mod attacks_operation;
 mod attacks_sources;
 mod bitmaps;
 mod cache;
