@@ -24,7 +24,7 @@ use crate::{docgen, logging};
 pub type SharedEnv = Arc<dyn Env + Send + Sync>;
 
 /// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
-pub fn run<E: Error>(
+pub fn run<E: Error + 'static>(
     args: &[String],
     serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
 ) -> ExitCode {
@@ -200,7 +200,7 @@ fn command(args: &[&str]) -> Result<Command, Usage> {
     }
 }
 
-fn start<E: Error>(
+fn start<E: Error + 'static>(
     ignored: Option<String>,
     env: SharedEnv,
     serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,

@@ -10,7 +10,9 @@ use crate::redact;
 /// The full message, then the chain of causes.
 pub(super) fn text(error: &Error) -> String {
     let mut text = redact::text(error.detail()).into_owned();
-    for cause in causes(error) {
+    for cause in chain(error).skip(1) {
+        let cause = cause.to_string();
+        let cause = redact::text(&cause);
         // Writing to a String cannot fail.
         let _ = write!(text, "\n\ncaused by: {cause}");
     }
