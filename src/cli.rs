@@ -16,6 +16,7 @@ use crate::config::var::DefaultValue;
 use crate::config::{
     ArgsEnv, Config, Env, LogConfig, ProcessEnv, SECTIONS, SectionSettings, Setting, effective,
 };
+use crate::error::on_one_line;
 use crate::secrets::{self, SecretsError};
 use crate::{docgen, logging};
 
@@ -23,7 +24,7 @@ use crate::{docgen, logging};
 pub type SharedEnv = Arc<dyn Env + Send + Sync>;
 
 /// Runs the command in `args` (without the program's name). `serve` runs the server until it is stopped.
-pub fn run<E: Error>(
+pub fn run<E: Error + 'static>(
     args: &[String],
     serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
 ) -> ExitCode {
@@ -39,7 +40,7 @@ pub fn run<E: Error>(
             Ok(env) => return start(ignored, env, serve),
             Err((files, error)) => {
                 let _ = logging::init(&LogConfig::load_leniently(&files), None);
-                logging::critical(&chain(&error));
+                logging::critical(&on_one_line(&error));
                 return ExitCode::FAILURE;
             }
         },
@@ -49,7 +50,7 @@ pub fn run<E: Error>(
         }
         Command::Version => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Command::Config => with_secrets(files)
-            .map_err(|(_, error)| chain(&error))
+            .map_err(|(_, error)| on_one_line(&error))
             .and_then(|env| print_config(&*env)),
         Command::Docs { check } => docs(Path::new("."), check),
         Command::Help { long } => print(&help(long)),
@@ -199,7 +200,7 @@ fn command(args: &[&str]) -> Result<Command, Usage> {
     }
 }
 
-fn start<E: Error>(
+fn start<E: Error + 'static>(
     ignored: Option<String>,
     env: SharedEnv,
     serve: impl FnOnce(Config, SharedEnv) -> Result<(), E>,
@@ -239,26 +240,10 @@ fn start<E: Error>(
             ExitCode::SUCCESS
         }
         Err(error) => {
-            logging::critical(&chain(&error));
+            logging::critical(&on_one_line(&error));
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        // Some errors repeat their cause in their own text.
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn print_config(env: &dyn Env) -> Result<(), String> {
@@ -479,14 +464,5 @@ mod tests {
         std::fs::write(root.join("docs/errors.md"), "old").unwrap();
         assert!(docs(&root, true).unwrap_err().ends_with("docs/errors.md"));
         std::fs::remove_dir_all(root).unwrap();
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("can't listen")]
-        struct Outer(#[source] std::io::Error);
-        let error = Outer(std::io::Error::other("no such address"));
-        assert_eq!(chain(&error), "can't listen: no such address");
     }
 }

@@ -370,6 +370,28 @@ impl From<vips::Error> for Error {
     }
 }
 
+/// An error and its causes, the outermost first.
+pub fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| cause.source())
+}
+
+/// The same on one line. Some errors repeat their cause in their own text; it is told once.
+pub fn on_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    chain(error).fold(String::new(), |mut text, cause| {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            return cause;
+        }
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        text
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,5 +421,19 @@ mod tests {
         ] {
             assert_eq!(kind(operation, detail), expected, "{operation} {detail}");
         }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("can't listen")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("no such address"));
+        assert_eq!(on_one_line(&error), "can't listen: no such address");
+        #[derive(Debug, thiserror::Error)]
+        #[error("at the end: {0}")]
+        struct Repeating(#[source] Outer);
+        let line = on_one_line(&Repeating(error));
+        assert_eq!(line, "at the end: can't listen: no such address");
     }
 }

@@ -252,11 +252,6 @@ pub fn min_non_zero(a: i64, b: i64) -> i64 {
     }
 }
 
-/// `a` unless it is 0.
-pub fn non_zero_or(a: i64, b: i64) -> i64 {
-    if a == 0 { b } else { a }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,6 +119,15 @@ const CONFINED: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Files that hold what a client or a source says against a secret. They compare in constant time, which no test could
+/// measure reliably; those marked have no other comparison at all. Rule: `spec/security.md` case 7.
+const COMPARE_SECRETS: &[(&str, bool)] = &[
+    ("url/signature.rs", true),
+    ("http/secret.rs", true),
+    ("http/admin.rs", false),
+    ("source/seal.rs", false),
+];
+
 /// Names that `lib.rs` re-exports from a module.
 const REEXPORTS: &[(&str, &str)] = &[
     ("Error", "error"),
@@ -207,6 +216,27 @@ fn what_is_confined_stays_where_it_belongs() {
         }
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    let files = sources();
+    for (name, nothing_else) in COMPARE_SECRETS {
+        let file = files.iter().find(|file| file.name == *name).unwrap();
+        let code = file.production();
+        assert!(code.contains(".ct_eq("), "{name} compares no secret");
+        for text in ["==", "!=", ".eq(", ".cmp("] {
+            assert!(!(*nothing_else && code.contains(text)), "{name}: `{text}`");
+        }
+    }
+    // Whoever else compares in constant time belongs into the list.
+    for file in files
+        .iter()
+        .filter(|file| file.production().contains(".ct_eq("))
+    {
+        let listed = COMPARE_SECRETS.iter().any(|(name, _)| *name == file.name);
+        assert!(listed, "{} is not in COMPARE_SECRETS", file.name);
+    }
 }
 
 #[test]

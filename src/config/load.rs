@@ -1,7 +1,7 @@
 //! From an environment to a [`Config`]: looks every variable up, collects every mistake, then completes the sections.
 
 use super::draft::Draft;
-use super::env::{Env, Layered, MapEnv, ProcessEnv};
+use super::env::{Env, Layered, MapEnv};
 use super::errors::{ConfigError, ConfigErrors, Warning};
 use super::names;
 use super::var::{DefaultValue, Invalid, Scope, Var};
@@ -45,15 +45,6 @@ impl Config {
     /// As [`Config::load`].
     pub fn from_pairs(pairs: &[(&str, &str)]) -> Result<Self, ConfigErrors> {
         Self::load(&MapEnv::new(pairs)).map(|(config, _)| config)
-    }
-
-    /// The configuration of this process.
-    ///
-    /// # Errors
-    ///
-    /// As [`Config::load`].
-    pub fn from_process() -> Result<(Self, Vec<Warning>), ConfigErrors> {
-        Self::load(&ProcessEnv)
     }
 }
 

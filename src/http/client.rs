@@ -89,21 +89,9 @@ fn named(headers: &HeaderMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{HeaderName, HeaderValue};
-
     use super::*;
     use crate::config::Config;
-
-    fn headers(rows: &[(&str, &str)]) -> HeaderMap {
-        rows.iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::try_from(*name).unwrap(),
-                    HeaderValue::try_from(*value).unwrap(),
-                )
-            })
-            .collect()
-    }
+    use crate::http::tests::headers;
 
     fn proxies(list: &str) -> TrustedProxies {
         Config::from_pairs(&[("IMGFORGE_TRUSTED_PROXIES", list)])

@@ -2,16 +2,17 @@
 //!
 //! The content security policy allows inline styles and nothing else.
 
-use std::error::Error as _;
 use std::fmt::Write;
 
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::redact;
 
 /// The full message, then the chain of causes.
 pub(super) fn text(error: &Error) -> String {
     let mut text = redact::text(error.detail()).into_owned();
-    for cause in causes(error) {
+    for cause in chain(error).skip(1) {
+        let cause = cause.to_string();
+        let cause = redact::text(&cause);
         // Writing to a String cannot fail.
         let _ = write!(text, "\n\ncaused by: {cause}");
     }
@@ -37,21 +38,13 @@ pub(super) fn html(error: &Error, request_id: &str) -> String {
         version = env!("CARGO_PKG_VERSION"),
         revision = escape(option_env!("IMGFORGE_REVISION").unwrap_or("unknown")),
     );
-    for cause in causes(error) {
-        let _ = writeln!(page, "<h2>Caused by</h2>\n<pre>{}</pre>", escape(&cause));
+    for cause in chain(error).skip(1) {
+        let cause = cause.to_string();
+        let cause = escape(&redact::text(&cause));
+        let _ = writeln!(page, "<h2>Caused by</h2>\n<pre>{cause}</pre>");
     }
     page.push_str("</body></html>\n");
     page
-}
-
-fn causes(error: &Error) -> Vec<String> {
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(redact::text(&cause.to_string()).into_owned());
-        next = cause.source();
-    }
-    causes
 }
 
 fn escape(text: &str) -> String {

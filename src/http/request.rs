@@ -154,20 +154,8 @@ fn hint<T: FromStr + Copy>(
 
 #[cfg(test)]
 mod tests {
-    use http::header::{HeaderName, HeaderValue};
-
     use super::*;
-
-    fn headers(rows: &[(&str, &str)]) -> HeaderMap {
-        rows.iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::try_from(*name).unwrap(),
-                    HeaderValue::try_from(*value).unwrap(),
-                )
-            })
-            .collect()
-    }
+    use crate::http::tests::headers;
 
     #[test]
     fn request_ids() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::HeaderMap;
 
 use super::Span;
-use crate::error::{Category, Error};
+use crate::error::{Category, Error, chain};
 
 /// Gives traces their identity and takes them when they are complete. Neither may wait for anything.
 pub trait Tracer: Send + Sync {
@@ -292,12 +292,7 @@ fn with<R>(record: impl FnOnce(&Trace) -> R) -> Option<R> {
 }
 
 fn stack(error: &Error) -> String {
-    let mut lines = vec![error.to_string()];
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        lines.push(error.to_string());
-        cause = error.source();
-    }
+    let lines: Vec<String> = chain(error).map(ToString::to_string).collect();
     lines.join("\n")
 }
 

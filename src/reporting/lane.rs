@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Outgoing, Report, Reporter};
+use crate::error::on_one_line;
 use crate::monitoring::{self, Delivery, ReportService};
 
 /// The sending end.
@@ -115,7 +116,7 @@ impl Worker {
                 format!("status {}", response.status())
             }
             // The URL may hold a key.
-            Err(error) => chain(&error.without_url()),
+            Err(error) => on_one_line(&error.without_url()),
         };
         // Once for every outage: each report would be a line.
         if !self.is_failing {
@@ -134,17 +135,6 @@ fn pause(response: &reqwest::Response) -> Duration {
     seconds
         .map_or(PAUSE, Duration::from_secs)
         .min(LONGEST_PAUSE)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 /// Reports that may wait, a few kilobytes each.

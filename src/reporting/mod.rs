@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 use serde_json::{Map, Value};
 
 use crate::config::ReportingConfig;
-use crate::error::{Error, Reported};
+use crate::error::{Error, Reported, chain};
 use crate::monitoring::ReportService;
 use lane::Lane;
 
@@ -50,14 +50,12 @@ impl Report {
     /// A report without facts; its texts are rid of secrets.
     pub fn new(error: &Error) -> Self {
         let mut causes = Vec::new();
-        let mut next = std::error::Error::source(error);
-        while let Some(cause) = next {
+        for cause in chain(error).skip(1) {
             let text = crate::redact::text(&cause.to_string()).into_owned();
             // An error often repeats its cause.
             if text != error.detail() && causes.last() != Some(&text) {
                 causes.push(text);
             }
-            next = cause.source();
         }
         let id: u128 = rand::rng().random();
         Self {

@@ -3,7 +3,6 @@
 //! Owns connection reuse and the errors of connections. It follows no redirects and adds no headers but `Host`,
 //! `User-Agent`, `Proxy-Authorization` and `Connection`. Rule: `spec/sources.md` section 2.
 
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use super::proxy::Proxies;
 use super::{FetchError, SourceConfigError, tls};
 use crate::cloud::{Connection, DeclaredLength};
 use crate::config::SourceConfig;
+use crate::error::chain;
 
 /// A pool of connections and what every request over them says.
 #[derive(Clone, Debug)]
@@ -153,22 +153,18 @@ fn is_stale(error: &ClientError) -> bool {
     }
     let used = extensions.get::<Used>().is_some_and(Used::is_marked);
     // The source has answered, but with something that is not HTTP.
-    let answered = causes(error)
+    let answered = chain(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
         .any(hyper::Error::is_parse);
     used && !answered
 }
 
 fn classify(error: ClientError) -> FetchError {
-    let blocked = causes(&error).find_map(|cause| cause.downcast_ref::<Blocked>());
+    let blocked = chain(&error).find_map(|cause| cause.downcast_ref::<Blocked>());
     match blocked {
         Some(blocked) => FetchError::Blocked(*blocked),
         None => FetchError::Unreachable(Box::new(error)),
     }
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&cause| cause.source())
 }
 
 const IDLE_PER_HOST: usize = 100;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::guard::Blocked;
+use crate::error::chain;
 use crate::{Error, Kind};
 
 /// A configuration that no fetcher can be built from.
@@ -170,9 +171,7 @@ impl FetchError {
         let Self::Unreachable(error) = self else {
             return None;
         };
-        let first: &(dyn std::error::Error + 'static) = &**error;
-        let mut causes = std::iter::successors(Some(first), |&cause| cause.source());
-        causes
+        chain(&**error)
             .find_map(|cause| {
                 // An I/O error leaves out what it wraps when it is asked for its source.
                 let wrapped = cause

@@ -28,7 +28,6 @@ pub mod tls;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +35,6 @@ use std::time::Duration;
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{FetchError, SourceConfigError, Step};
@@ -49,6 +47,7 @@ use self::coding::Coding;
 use self::dial::{Names, system_names};
 use self::http::{HttpSource, RedirectCheck};
 use self::local::LocalSource;
+use self::opened::until;
 use self::proxy::Proxies;
 use self::storage::Storages;
 use crate::cloud::Connection;
@@ -196,7 +195,7 @@ impl Sources {
                 FetchError::RequestTimeout { .. } => FetchError::RequestTimeout { head: true },
                 error => error,
             })?;
-        opened.body = until(opened.body, deadline.at());
+        opened.body = until(opened.body, move || deadline.at());
         opened.unsealed(&request, deadline).await
     }
 
@@ -334,22 +333,6 @@ async fn read(
         format,
         headers,
     }))
-}
-
-/// Ends a body with an error once the deadline has passed.
-fn until(body: BodyStream, deadline: Instant) -> BodyStream {
-    futures_util::stream::unfold(Some(body), move |body| async move {
-        let mut body = body?;
-        match timeout_at(deadline, body.next()).await {
-            Ok(chunk) => {
-                let chunk = chunk?;
-                let rest = chunk.is_ok().then_some(body);
-                Some((chunk, rest))
-            }
-            Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
-        }
-    })
-    .boxed()
 }
 
 /// A client for the services of clouds: no guard of addresses, no redirects, certificates always checked.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use tokio::time::{Instant, timeout_at};
 
 use super::seal::Seal;
 
@@ -96,6 +97,25 @@ impl Opened {
         text.truncate(EXCERPT);
         String::from_utf8_lossy(&text).into_owned()
     }
+}
+
+/// Ends a body with an error where its next part has not come by `at`, which is asked for each.
+pub(super) fn until(body: BodyStream, at: impl Fn() -> Instant + Send + 'static) -> BodyStream {
+    stream::unfold(Some(body), move |body| {
+        let at = at();
+        async move {
+            let mut body = body?;
+            match timeout_at(at, body.next()).await {
+                Ok(chunk) => {
+                    let chunk = chunk?;
+                    let rest = chunk.is_ok().then_some(body);
+                    Some((chunk, rest))
+                }
+                Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
+            }
+        }
+    })
+    .boxed()
 }
 
 /// What follows the last dot of the last path segment.

@@ -5,14 +5,14 @@ mod files;
 mod origin;
 mod tls_origin;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use ::http::HeaderValue;
 use ::http::header::{AUTHORIZATION, COOKIE, IF_NONE_MATCH, RANGE};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use self::origin::{Origin, Step};

@@ -20,19 +20,26 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// A client pair without a server certificate is not looked at.
+    /// A client pair as text is not looked at without a server certificate; one in files is.
     pub(super) fn new(config: &OpenTelemetryConfig) -> Result<Self, TelemetryError> {
-        if config.server_cert.is_empty() {
-            return Ok(Self::default());
+        let mut material = Self::default();
+        let text = (&config.client_cert, &config.client_key.0);
+        if !config.server_cert.is_empty() {
+            certificates(&config.server_cert).map_err(TelemetryError::ServerCert)?;
+            material.server = Some(config.server_cert.clone());
+            if !text.0.is_empty() && !text.1.is_empty() {
+                material.client = Some((text.0.clone(), text.1.clone()));
+            }
         }
-        certificates(&config.server_cert).map_err(TelemetryError::ServerCert)?;
-        let pair = (&config.client_cert, &config.client_key.0);
-        let mut material = Self {
-            server: Some(config.server_cert.clone()),
-            client: None,
-        };
-        if !pair.0.is_empty() && !pair.1.is_empty() {
-            material.client = Some((pair.0.clone(), pair.1.clone()));
+        let (certificate, key) = &config.client_files;
+        if material.client.is_none() && !certificate.is_empty() {
+            let read = |path: &String| {
+                let pem = std::fs::read_to_string(path);
+                pem.map_err(|error| TelemetryError::ClientPair(format!("{path}: {error}")))
+            };
+            material.client = Some((read(certificate)?, read(key)?));
+        }
+        if material.client.is_some() {
             material
                 .client_config(None)
                 .map_err(TelemetryError::ClientPair)?;

@@ -6,10 +6,11 @@ use libvips::bindings::{
     GType, g_strfreev, g_value_get_double, g_value_get_int, g_value_get_string, g_value_transform,
     vips_array_int_get_type, vips_autorot_remove_angle, vips_blob_get_type, vips_image_get,
     vips_image_get_fields, vips_image_get_typeof, vips_image_remove, vips_image_set_array_int,
-    vips_image_set_blob_copy, vips_image_set_double, vips_image_set_int, vips_image_set_string,
-    vips_ref_string_get_type, vips_value_get_array_int, vips_value_get_blob,
-    vips_value_get_ref_string,
+    vips_image_set_blob_copy, vips_image_set_int, vips_ref_string_get_type,
+    vips_value_get_array_int, vips_value_get_blob, vips_value_get_ref_string,
 };
+#[cfg(test)]
+use libvips::bindings::{vips_image_set_double, vips_image_set_string};
 
 use super::object::{Slot, fundamental};
 use super::{Error, Image, Operation};
@@ -196,15 +197,17 @@ impl Metadata<'_> {
         unsafe { vips_image_set_int(self.image.as_ptr(), name.as_ptr(), value) };
     }
 
-    /// Stores a real number.
-    pub fn set_double(&mut self, field: &str, value: f64) {
+    /// Stores a real number, as decoders do.
+    #[cfg(test)]
+    fn set_double(&mut self, field: &str, value: f64) {
         let Some(name) = self.name(field) else { return };
         // SAFETY: the image is alive and private to this edit; the name is terminated.
         unsafe { vips_image_set_double(self.image.as_ptr(), name.as_ptr(), value) };
     }
 
-    /// Stores a text.
-    pub fn set_string(&mut self, field: &str, value: &str) {
+    /// Stores a text, as decoders do.
+    #[cfg(test)]
+    fn set_string(&mut self, field: &str, value: &str) {
         let Some(name) = self.name(field) else { return };
         let Some(value) = self.name(value) else {
             return;

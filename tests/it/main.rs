@@ -18,6 +18,7 @@ mod common;
 mod admission;
 mod animation;
 mod attacks;
+mod attacks_operation;
 mod attacks_sources;
 mod bitmaps;
 mod cache;

@@ -38,6 +38,8 @@ pub struct OpenTelemetryConfig {
     pub client_cert: String,
     /// `OPEN_TELEMETRY_CLIENT_KEY`: PEM.
     pub client_key: Secret,
+    /// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `_KEY`: paths to PEM; empty is none.
+    pub client_files: (String, String),
     /// `OTEL_PROPAGATORS`, in the order in which they are asked.
     pub propagators: Vec<Propagator>,
     /// `OTEL_SERVICE_NAME`.
@@ -60,6 +62,7 @@ pub struct OpenTelemetryConfig {
     pub batch_size: usize,
     /// How each signal is sent, by [`Signal`], and in front of them what holds for all.
     pub exporters: [ExporterConfig; 4],
+    sdk_disabled: bool,
     trace_id_generator: String,
     propagator_names: Vec<String>,
 }
@@ -133,6 +136,7 @@ impl OpenTelemetryConfig {
 pub(super) fn complete(draft: &mut Draft) {
     let config = &mut draft.config.telemetry.open_telemetry;
     exporter::complete(&mut config.exporters);
+    config.enable &= !config.sdk_disabled;
     if !config.enable {
         return;
     }
@@ -153,6 +157,10 @@ pub(super) fn complete(draft: &mut Draft) {
                 PROPAGATORS.map(|(name, _)| name).join(", ")
             )),
         }
+    }
+    if config.client_files.0.is_empty() != config.client_files.1.is_empty() {
+        let text = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY need each other";
+        mistakes.push(text.to_owned());
     }
     mistakes.extend(exporter::mistakes(&config.exporters));
     draft
@@ -225,6 +233,34 @@ pub(in crate::config) const VARS: &[Var] = &[
         |d, v| store(&mut d.config.telemetry.open_telemetry.client_key.0, &lines(v)),
     )
     .secret(),
+    Var::new(
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "",
+        "path to PEM",
+        "Certificate that is shown to the collector where none is given as text.",
+        |d, v| store(&mut d.config.telemetry.open_telemetry.client_files.0, v),
+    )
+    .scope(Scope::Bare),
+    Var::new(
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        "",
+        "path to PEM",
+        "Private key of that certificate.",
+        |d, v| store(&mut d.config.telemetry.open_telemetry.client_files.1, v),
+    )
+    .scope(Scope::Bare),
+    Var::new(
+        "OTEL_SDK_DISABLED",
+        "",
+        "true|false",
+        "`true`, in any case, turns OpenTelemetry off whatever else says; everything else does nothing, as its \
+specification has it.",
+        |d, v| {
+            d.config.telemetry.open_telemetry.sdk_disabled = v.trim().eq_ignore_ascii_case("true");
+            Ok(())
+        },
+    )
+    .scope(Scope::Bare),
     Var::new(
         "OTEL_PROPAGATORS",
         "tracecontext,baggage",
@@ -384,6 +420,11 @@ mod tests {
                 "unknown Trace ID generator: Random",
             ),
             (
+                "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+                "/key.pem",
+                "need each other",
+            ),
+            (
                 "OTEL_EXPORTER_OTLP_TIMEOUT",
                 "0",
                 "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -440,6 +481,14 @@ mod tests {
         let http = load(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]);
         let http = http.exporter(Signal::Traces).unwrap();
         assert_eq!(http.url(Signal::Traces), "https://localhost:4318/v1/traces");
+    }
+
+    #[test]
+    fn one_switch_turns_it_off() {
+        for (value, on) in [("true", false), ("TRUE", false), ("1", true), ("no", true)] {
+            let config = load(&[("OTEL_SDK_DISABLED", value)]);
+            assert_eq!(config.exporter(Signal::Traces).is_some(), on, "{value}");
+        }
     }
 
     #[test]

@@ -348,3 +348,15 @@ impl Reply {
         value
     }
 }
+
+/// Headers by name and value.
+pub(in crate::http) fn headers(rows: &[(&str, &str)]) -> HeaderMap {
+    rows.iter()
+        .map(|(name, value)| {
+            (
+                HeaderName::try_from(*name).unwrap(),
+                HeaderValue::try_from(*value).unwrap(),
+            )
+        })
+        .collect()
+}

@@ -38,12 +38,12 @@ impl Abs {
         }
     }
 
-    pub(super) async fn open<'a>(
+    pub(super) async fn open(
         &self,
-        object: impl Fn() -> Result<Object<'a>, FetchError>,
+        object: Result<Object<'_>, FetchError>,
         request: &HeaderMap,
     ) -> Result<Opened, FetchError> {
-        let object = permitted(object()?, &self.buckets)?;
+        let object = permitted(object?, &self.buckets)?;
         let (container, path) = (escape(object.bucket), object.path());
         let version = object.query.and_then(version).unwrap_or_default();
         let (mut parts, ()) =

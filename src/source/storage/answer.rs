@@ -1,7 +1,10 @@
 //! From a storage's answer to that of a source.
 
 use futures_util::StreamExt;
-use http::header::{CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::cloud::{Body, DeclaredLength};
@@ -100,3 +103,15 @@ async fn excerpt(mut body: Body) -> String {
 }
 
 const EXCERPT: usize = 1024;
+/// The headers of S3 and of Google's storage that count.
+pub(super) const KEPT: &[HeaderName] = &[
+    ACCEPT_RANGES,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    ETAG,
+    EXPIRES,
+    LAST_MODIFIED,
+];

@@ -1,11 +1,8 @@
 //! Google Cloud Storage over its XML API. Rule: `spec/sources.md` section 6.
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, EXPIRES, LAST_MODIFIED, RANGE,
-};
-use http::{HeaderMap, HeaderName, Request};
+use http::header::{CACHE_CONTROL, RANGE};
+use http::{HeaderMap, Request};
 
 use super::object::{Object, escape};
 use super::{answer, permitted};
@@ -46,12 +43,12 @@ impl Gcs {
         })
     }
 
-    pub(super) async fn open<'a>(
+    pub(super) async fn open(
         &self,
-        object: impl Fn() -> Result<Object<'a>, FetchError>,
+        object: Result<Object<'_>, FetchError>,
         request: &HeaderMap,
     ) -> Result<Opened, FetchError> {
-        let object = permitted(object()?, &self.buckets)?;
+        let object = permitted(object?, &self.buckets)?;
         let generation = object
             .query
             .and_then(|query| query.parse::<i64>().ok())
@@ -69,7 +66,7 @@ impl Gcs {
             google.authorize(&mut parts).await?;
         }
         let response = self.cloud.send(parts, Bytes::new()).await?;
-        let mut opened = answer::opened(response, request, Some(KEPT)).await?;
+        let mut opened = answer::opened(response, request, Some(answer::KEPT)).await?;
         if opened
             .headers
             .get(CACHE_CONTROL)
@@ -90,17 +87,6 @@ fn origin(endpoint: &str) -> String {
 
 const ORIGIN: &str = "https://storage.googleapis.com";
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
-const KEPT: &[HeaderName] = &[
-    ACCEPT_RANGES,
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    ETAG,
-    EXPIRES,
-    LAST_MODIFIED,
-];
 
 #[cfg(test)]
 mod tests {

@@ -105,7 +105,9 @@ impl Storages {
         url: &str,
         request: &HeaderMap,
     ) -> Option<Result<Opened, FetchError>> {
-        let object = || Object::parse(url, &self.separator);
+        let object = Object::parse(url, &self.separator);
+        let key = object.as_ref().map_or("", |object| object.key);
+        let extension = extension_of(key).map(str::to_owned);
         let opened = match scheme {
             "s3" => self.s3.as_ref()?.open(object, request).await,
             "gs" => self.gcs.as_ref()?.open(object, request).await,
@@ -113,10 +115,9 @@ impl Storages {
             "swift" => self.swift.as_ref()?.open(object, request).await,
             _ => return None,
         };
-        Some(opened.map(|mut opened| {
-            let key = object().map(|object| object.key).unwrap_or_default();
-            opened.extension = extension_of(key).map(str::to_owned);
-            opened
+        Some(opened.map(|opened| Opened {
+            extension,
+            ..opened
         }))
     }
 }

@@ -4,11 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, EXPIRES, LAST_MODIFIED, RANGE,
-};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
+use http::header::{ACCEPT_RANGES, RANGE};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::object::{Object, escape};
 use super::s3_envelope::Envelope;
@@ -57,12 +54,12 @@ impl S3 {
         })
     }
 
-    pub(super) async fn open<'a>(
+    pub(super) async fn open(
         &self,
-        object: impl Fn() -> Result<Object<'a>, FetchError>,
+        object: Result<Object<'_>, FetchError>,
         request: &HeaderMap,
     ) -> Result<Opened, FetchError> {
-        let object = permitted(object()?, &self.config.buckets)?;
+        let object = permitted(object?, &self.config.buckets)?;
         let known = lock(&self.regions).get(object.bucket).cloned();
         let mut region = known.unwrap_or_else(|| self.region.clone());
         let mut wanted = request.clone();
@@ -84,7 +81,7 @@ impl S3 {
             }
             _ => None,
         };
-        let mut opened = answer::opened(response, &wanted, Some(KEPT)).await?;
+        let mut opened = answer::opened(response, &wanted, Some(answer::KEPT)).await?;
         if seal.is_some() {
             opened.headers.remove(ACCEPT_RANGES);
             opened.seal = seal;
@@ -221,17 +218,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const KEPT: &[HeaderName] = &[
-    ACCEPT_RANGES,
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    ETAG,
-    EXPIRES,
-    LAST_MODIFIED,
-];
 const MOST_REMEMBERED: usize = 10_000;
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! OpenStack Swift. Rule: `spec/sources.md` section 8.
 
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::header::{ETAG, RANGE};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::object::{Object, escape};
 use super::swift_login::log_in;
@@ -16,7 +14,7 @@ use super::{answer, permitted};
 use crate::cloud::{Body, Cloud, CloudError};
 use crate::config::storage::SwiftConfig;
 use crate::source::FetchError;
-use crate::source::opened::Opened;
+use crate::source::opened::{Opened, until};
 
 /// Reads objects with the token of a login that is renewed when it ends.
 #[derive(Debug)]
@@ -64,12 +62,12 @@ impl Swift {
         self.session(None).await.map(drop)
     }
 
-    pub(super) async fn open<'a>(
+    pub(super) async fn open(
         &self,
-        object: impl Fn() -> Result<Object<'a>, FetchError>,
+        object: Result<Object<'_>, FetchError>,
         request: &HeaderMap,
     ) -> Result<Opened, FetchError> {
-        let object = permitted(object()?, &self.config.buckets)?;
+        let object = permitted(object?, &self.config.buckets)?;
         let session = self.session(None).await?;
         let mut response = self.get(&object, request, &session).await?;
         if response.status() == 401 {
@@ -78,7 +76,8 @@ impl Swift {
         }
         let mut opened = answer::opened(response, request, None).await?;
         quote_tag(&mut opened.headers);
-        opened.body = watched(opened.body, self.config.pause_limit());
+        let pause = self.config.pause_limit();
+        opened.body = until(opened.body, move || Instant::now() + pause);
         Ok(opened)
     }
 
@@ -129,22 +128,6 @@ fn quote_tag(headers: &mut HeaderMap) {
     {
         headers.insert(ETAG, quoted);
     }
-}
-
-/// Ends a body with an error where it pauses for too long.
-fn watched(body: Body, limit: Duration) -> Body {
-    futures_util::stream::unfold(Some(body), move |body| async move {
-        let mut body = body?;
-        match timeout(limit, body.next()).await {
-            Ok(chunk) => {
-                let chunk = chunk?;
-                let rest = chunk.is_ok().then_some(body);
-                Some((chunk, rest))
-            }
-            Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
-        }
-    })
-    .boxed()
 }
 
 /// Tokens are renewed this long before they end.

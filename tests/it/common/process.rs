@@ -76,17 +76,36 @@ impl Process {
         panic!("the program does not start");
     }
 
+    /// Starts the program once more on the address of `first`.
+    pub async fn start_beside(first: &Self, env: &[(&str, &str)]) -> Self {
+        let (metrics, log) = (free_address(), log_file());
+        let mut process = Self {
+            addr: first.addr,
+            metrics,
+            child: spawn(first.addr, metrics, &[], env, log.try_clone().unwrap()),
+            log,
+        };
+        // On the shared address it might be the other that answers.
+        assert!(
+            process.answers_at(metrics, "/metrics").await,
+            "{}",
+            process.log()
+        );
+        process
+    }
+
     async fn answers(&mut self) -> bool {
+        self.answers_at(self.addr, "/health").await
+    }
+
+    async fn answers_at(&mut self, addr: SocketAddr, path: &str) -> bool {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            if tokio::net::TcpStream::connect(self.addr).await.is_ok() {
-                return client::request(self.addr, "GET", "/health", &[])
-                    .await
-                    .status
-                    == 200;
+            if tokio::net::TcpStream::connect(addr).await.is_ok() {
+                return client::request(addr, "GET", path, &[]).await.status == 200;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -1,4 +1,4 @@
-//! Certificates that are given as text: the collector's authority, and a client's own pair.
+//! Certificates that are given as text or as files: the collector's authority, and a client's own pair.
 
 use std::sync::Arc;
 
@@ -84,4 +84,44 @@ async fn both_sides_show_their_certificates() {
         };
         assert_eq!(recorder.at(path).len(), 1, "{protocol}");
     }
+}
+
+/// The same with the files that OpenTelemetry's own variables name; the endpoint decides on TLS.
+#[tokio::test]
+async fn certificates_can_be_files() {
+    let (origin, authority) = (origin().await, Authority::new());
+    let (certificate, key) = authority.issue();
+    let folder = std::env::temp_dir().join(format!("imgforge-otlp-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, pem: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (roots, certificate, key) = (
+        file("roots.pem", &authority.0.pem()),
+        file("client.pem", &certificate),
+        file("key.pem", &key),
+    );
+    for (protocol, path) in [
+        ("grpc", "TraceService/Export"),
+        ("http/protobuf", "/v1/traces"),
+    ] {
+        let recorder = Recorder::tls(server(&authority)).await;
+        let url = format!("https://{}", recorder.addr);
+        let server = Server::start(&[
+            ("IMGPROXY_OPEN_TELEMETRY_ENABLE", "true"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", &roots),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &certificate),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        ])
+        .await;
+        let reply = server.image("w:8", &origin.url("/grid.png")).await;
+        assert_eq!(reply.status, 200);
+        server.stop().await;
+        assert_eq!(recorder.at(path).len(), 1, "{protocol}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }
