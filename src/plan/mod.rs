@@ -41,6 +41,12 @@ pub struct ImageInfo {
 }
 
 impl ImageInfo {
+    /// The size of one frame as the debug headers and the limits see it: orientations 5–8 exchange the axes, whether or
+    /// not the picture will be rotated. Rule: `spec/pipeline.md` section 4.
+    pub fn upright_size(&self) -> Size {
+        self.size.swapped_if(matches!(self.orientation, 5..=8))
+    }
+
     /// Whether the source bytes are vector graphics that can be rendered at any size.
     pub fn is_vector(&self) -> bool {
         self.format.is_some_and(|format| format.info().vector)
@@ -569,6 +575,14 @@ mod tests {
         ] {
             let error = Error::from(error);
             assert_eq!((error.kind(), error.detail()), (kind, detail));
+        }
+    }
+
+    #[test]
+    fn upright_sizes() {
+        for orientation in 0..=9 {
+            let size = info(4, 3, None, orientation).upright_size();
+            assert_eq!(size.width == 3, (5..=8).contains(&orientation));
         }
     }
 

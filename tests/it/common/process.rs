@@ -82,7 +82,13 @@ impl Process {
         let mut process = Self {
             addr: first.addr,
             metrics,
-            child: spawn(first.addr, metrics, &[], env, log.try_clone().unwrap()),
+            child: spawn(
+                command(&[]),
+                (first.addr, metrics),
+                &[],
+                env,
+                log.try_clone().unwrap(),
+            ),
             log,
         };
         // On the shared address it might be the other that answers.
