@@ -28,7 +28,12 @@ pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> 
         4 => PixelType::U8x4,
         _ => return None,
     };
-    let (across, down) = (boxes(area.width, horizontal), boxes(area.height, vertical));
+    // Colours that are weighted by alpha cannot be averaged before.
+    let (across, down) = if matches!(raster.bands, 1 | 3) {
+        (boxes(area.width, horizontal), boxes(area.height, vertical))
+    } else {
+        (1, 1)
+    };
     let averaged;
     let (raster, inner) = if across > 1 || down > 1 {
         averaged = average(raster, area, across, down)?;
@@ -77,7 +82,12 @@ fn window(side: usize, axis: Axis, boxes: usize, outer: usize) -> Window {
     let (side, boxes) = (float(side), float(boxes));
     let length = float(axis.side) * axis.shrink / boxes;
     let start = (float(outer) / boxes - length) / 2.0;
-    let outside = (-start).max(start + length - side);
+    let reach = if axis.side < MANY {
+        LOBES * axis.shrink / boxes
+    } else {
+        0.0
+    };
+    let outside = (-start).max(start + length - side) + reach;
     let border = if outside > NEGLIGIBLE {
         whole(outside.ceil())
     } else {
@@ -171,6 +181,11 @@ fn whole(number: f64) -> usize {
     number.clamp(0.0, 1e6) as usize
 }
 
+/// Pixels of the result that a kernel reaches to either side.
+const LOBES: f64 = 3.0;
+/// In a result of fewer pixels its edges count. There libvips repeats the outermost pixels, and the kernel here takes only
+/// what is there.
+const MANY: usize = 100;
 /// Less than this outside of the area is an error of rounding.
 const NEGLIGIBLE: f64 = 1e-6;
 
@@ -200,10 +215,11 @@ mod tests {
     #[test]
     fn the_result_lies_in_the_middle() {
         for (side, shrink, result, border, start, length) in [
-            (100, 2.0, 50, 0, 0.0, 100.0),
-            (101, 2.0, 50, 0, 0.5, 100.0),
-            (101, 2.0, 51, 1, 0.5, 102.0),
+            (200, 2.0, 100, 0, 0.0, 200.0),
+            (201, 2.0, 100, 0, 0.5, 200.0),
+            (201, 2.0, 101, 1, 0.5, 202.0),
             (100, 1.0, 100, 0, 0.0, 100.0),
+            (40, 2.0, 20, 6, 6.0, 40.0),
         ] {
             let expected = Window {
                 border,
@@ -216,13 +232,13 @@ mod tests {
                 "{side} by {shrink}"
             );
         }
-        // 101 pixels in boxes of 2 are 51, of which 50 in the middle of the 101 count.
+        // 801 pixels in boxes of 2 are 401, of which 400 in the middle of the 801 count.
         let expected = Window {
             border: 0,
             start: 0.25,
-            length: 50.0,
+            length: 400.0,
         };
-        assert_eq!(window(51, axis(4.0, 25), 2, 101), expected);
+        assert_eq!(window(401, axis(4.0, 200), 2, 801), expected);
     }
 
     #[test]
