@@ -207,7 +207,7 @@ fn job(bytes: &[u8], format: ImageFormat, options: &str, variables: &[(&str, &st
 const OPTIONS: [&str; 17] = [
     "rs:fit:100:80",
     "rs:fill:64:64/g:so",
-    "rs:fill:50:90/g:sm",
+    "rs:fill:50:90/g:noea",
     "rs:force:90:40/f:png",
     "rs:fit:80:80/f:png",
     "w:33",
@@ -246,7 +246,7 @@ impl Random {
         let mut options = vec![format!("rs:{kind}:{width}:{height}")];
         for more in [
             &["", "f:png", "f:jpg", "f:webp", "f:gif"][..],
-            &["", "", "g:no", "g:fp:0.2:0.7", "g:soea:4:0.1", "g:sm"],
+            &["", "", "g:no", "g:fp:0.2:0.7", "g:soea:4:0.1"],
             &["", "", "c:0.5:0.5", "c:40:30:so:0:3", "c:0:0.3:fp:1:1"],
             &["", "", "rot:90", "rot:180", "rot:270"],
             &["", "", "fl:1", "fl:0:1", "fl:1:1"],
