@@ -4,10 +4,7 @@
 fn main() {
     println!("cargo:rerun-if-changed=src/codec/jpeg/shim.c");
     let mut build = cc::Build::new();
-    build
-        .file("src/codec/jpeg/shim.c")
-        .std("c11")
-        .warnings_into_errors(std::env::var_os("CI").is_some());
+    build.file("src/codec/jpeg/shim.c").std("c11");
     match pkg_config::probe_library("libjpeg") {
         Ok(library) => {
             build.includes(library.include_paths);

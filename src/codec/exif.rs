@@ -49,7 +49,10 @@ pub fn parse(data: &[u8]) -> Option<Exif> {
     })
 }
 
-/// The block, behind `Exif\0\0`, that libvips writes into a picture without metadata: upright, 72 dpi, sizes.
+/// What stands in front of a block.
+pub const NAME: &[u8] = b"Exif\0\0";
+
+/// The block, with its name, that libvips writes into a picture without metadata: upright, 72 dpi, sizes.
 pub fn of_picture(width: u32, height: u32) -> Vec<u8> {
     const MAIN: u32 = 6;
     const RESOLUTION: u32 = 8 + 2 + 12 * MAIN + 4;
@@ -57,7 +60,7 @@ pub fn of_picture(width: u32, height: u32) -> Vec<u8> {
     const UNDEFINED: u16 = 7;
     const RATIONAL: u16 = 5;
     const LONG: u16 = 4;
-    let mut block = b"Exif\0\0II*\0\x08\0\0\0".to_vec();
+    let mut block = [NAME, b"II*\0\x08\0\0\0"].concat();
     let directory = |block: &mut Vec<u8>, entries: [(u16, u16, u32, u32); 6]| {
         block.extend_from_slice(&[6, 0]);
         for (tag, kind, count, value) in entries {

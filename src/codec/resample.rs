@@ -28,16 +28,27 @@ pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> 
         4 => PixelType::U8x4,
         _ => return None,
     };
-    let (x, y) = (
-        window(area.width, horizontal),
-        window(area.height, vertical),
-    );
-    let padded;
-    let source = if area == raster.area() && x.border == 0 && y.border == 0 {
+    // Colours that are weighted by alpha cannot be averaged before.
+    let (across, down) = if matches!(raster.bands, 1 | 3) {
+        (boxes(area.width, horizontal), boxes(area.height, vertical))
+    } else {
+        (1, 1)
+    };
+    let averaged;
+    let (raster, inner) = if across > 1 || down > 1 {
+        averaged = average(raster, area, across, down)?;
+        (&averaged, averaged.area())
+    } else {
+        (raster, area)
+    };
+    let x = window(inner.width, horizontal, across, area.width);
+    let y = window(inner.height, vertical, down, area.height);
+    let bordered;
+    let source = if inner == raster.area() && x.border == 0 && y.border == 0 {
         raster
     } else {
-        padded = bordered(raster, area, x.border, y.border)?;
-        &padded
+        bordered = with_border(raster, inner, x.border, y.border)?;
+        &bordered
     };
     let side = |side: usize| u32::try_from(side).ok();
     let (width, height) = (side(source.width)?, side(source.height)?);
@@ -66,13 +77,17 @@ struct Window {
     length: f64,
 }
 
-fn window(side: usize, axis: Axis) -> Window {
-    let float = |side: usize| u32::try_from(side).map_or(f64::INFINITY, f64::from);
-    let length = float(axis.side) * axis.shrink;
-    // From a shrink of 4 on, libvips first averages boxes, the last of which it fills up.
-    let boxes = (axis.shrink / GAP).floor().max(1.0);
-    let start = ((float(side) / boxes).ceil() * boxes - length) / 2.0;
-    let outside = (-start).max(start + length - float(side));
+/// `side` pixels, each the mean of `boxes` of the `outer` ones of the area.
+fn window(side: usize, axis: Axis, boxes: usize, outer: usize) -> Window {
+    let (side, boxes) = (float(side), float(boxes));
+    let length = float(axis.side) * axis.shrink / boxes;
+    let start = (float(outer) / boxes - length) / 2.0;
+    let reach = if axis.side < MANY {
+        LOBES * axis.shrink / boxes
+    } else {
+        0.0
+    };
+    let outside = (-start).max(start + length - side) + reach;
     let border = if outside > NEGLIGIBLE {
         whole(outside.ceil())
     } else {
@@ -82,12 +97,61 @@ fn window(side: usize, axis: Axis) -> Window {
     Window {
         border,
         start,
-        length: length.min(float(side + 2 * border) - start),
+        length: length.min(side + 2.0 * float(border) - start),
     }
 }
 
+/// How many pixels libvips averages before it resamples.
+fn boxes(side: usize, axis: Axis) -> usize {
+    whole(float(side) / float(axis.side) / GAP).max(1)
+}
+
+/// Means of boxes; the last ones of a row and a column are filled up with their outermost pixels.
+fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Raster> {
+    let (bands, stride) = (raster.bands, raster.width * raster.bands);
+    let (width, height) = (area.width.div_ceil(across), area.height.div_ceil(down));
+    let (left, last) = (area.left * bands, area.height.checked_sub(1)?);
+    let (inside, whole_boxes) = (area.width * bands, area.width / across);
+    let count = u32::try_from(across.checked_mul(down)?).ok()?;
+    let missing = u32::try_from(width * across - area.width).ok()?;
+    let mut bytes = Vec::with_capacity(width.checked_mul(height)?.checked_mul(bands)?);
+    let mut sums = vec![0_u32; width * bands];
+    for line in 0..height {
+        sums.fill(count / 2);
+        for row in line * down..(line + 1) * down {
+            let start = (area.top + row.min(last)).checked_mul(stride)? + left;
+            let row = raster.bytes.get(start..start.checked_add(inside)?)?;
+            let boxes = row.chunks(across * bands);
+            for (sum, pixels) in sums.chunks_exact_mut(bands).zip(boxes) {
+                for pixel in pixels.chunks_exact(bands) {
+                    add(sum, pixel, 1);
+                }
+            }
+            if missing > 0 {
+                let sum = sums.get_mut(whole_boxes * bands..)?;
+                add(sum, row.get(inside - bands..)?, missing);
+            }
+        }
+        bytes.extend(
+            sums.iter()
+                .map(|sum| u8::try_from(sum / count).unwrap_or(u8::MAX)),
+        );
+    }
+    Raster::new(width, height, bands, bytes)
+}
+
+fn add(sums: &mut [u32], pixel: &[u8], times: u32) {
+    for (sum, value) in sums.iter_mut().zip(pixel) {
+        *sum += u32::from(*value) * times;
+    }
+}
+
+fn float(side: usize) -> f64 {
+    u32::try_from(side).map_or(f64::INFINITY, f64::from)
+}
+
 /// An area with its outermost pixels repeated.
-fn bordered(raster: &Raster, area: Area, x: usize, y: usize) -> Option<Raster> {
+fn with_border(raster: &Raster, area: Area, x: usize, y: usize) -> Option<Raster> {
     let bands = raster.bands;
     let (width, height) = (
         area.width.checked_add(2 * x)?,
@@ -117,10 +181,15 @@ fn whole(number: f64) -> usize {
     number.clamp(0.0, 1e6) as usize
 }
 
+/// Pixels of the result that a kernel reaches to either side.
+const LOBES: f64 = 3.0;
+/// In a result of fewer pixels its edges count. There libvips repeats the outermost pixels, and the kernel here takes only
+/// what is there.
+const MANY: usize = 100;
 /// Less than this outside of the area is an error of rounding.
 const NEGLIGIBLE: f64 = 1e-6;
 
-/// Above twice this many source pixels for one of the result, libvips averages before it resamples.
+/// libvips' `gap`: from twice as many source pixels for one of the result on, it averages before it resamples.
 const GAP: f64 = 2.0;
 
 #[cfg(test)]
@@ -146,12 +215,11 @@ mod tests {
     #[test]
     fn the_result_lies_in_the_middle() {
         for (side, shrink, result, border, start, length) in [
-            (100, 2.0, 50, 0, 0.0, 100.0),
-            (101, 2.0, 50, 0, 0.5, 100.0),
-            (101, 2.0, 51, 1, 0.5, 102.0),
+            (200, 2.0, 100, 0, 0.0, 200.0),
+            (201, 2.0, 100, 0, 0.5, 200.0),
+            (201, 2.0, 101, 1, 0.5, 202.0),
             (100, 1.0, 100, 0, 0.0, 100.0),
-            // Boxes of 2 pixels fill 102.
-            (101, 4.0, 25, 0, 1.0, 100.0),
+            (40, 2.0, 20, 6, 6.0, 40.0),
         ] {
             let expected = Window {
                 border,
@@ -159,11 +227,37 @@ mod tests {
                 length,
             };
             assert_eq!(
-                window(side, axis(shrink, result)),
+                window(side, axis(shrink, result), 1, side),
                 expected,
                 "{side} by {shrink}"
             );
         }
+        // 801 pixels in boxes of 2 are 401, of which 400 in the middle of the 801 count.
+        let expected = Window {
+            border: 0,
+            start: 0.25,
+            length: 400.0,
+        };
+        assert_eq!(window(401, axis(4.0, 200), 2, 801), expected);
+    }
+
+    #[test]
+    fn boxes_are_averaged() {
+        let pixels = [0, 10, 20, 30, 50, 2, 12, 22, 32, 52, 9, 9, 9, 9, 90];
+        let raster = Raster::new(5, 3, 1, pixels.to_vec()).unwrap();
+        let small = average(&raster, raster.area(), 2, 2).unwrap();
+        assert_eq!(
+            small,
+            Raster::new(3, 2, 1, vec![6, 26, 51, 9, 9, 90]).unwrap()
+        );
+        let right = Area {
+            left: 3,
+            top: 1,
+            width: 2,
+            height: 2,
+        };
+        let small = average(&raster, right, 3, 1).unwrap();
+        assert_eq!(small, Raster::new(1, 2, 1, vec![45, 63]).unwrap());
     }
 
     #[test]

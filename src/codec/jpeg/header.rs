@@ -1,5 +1,7 @@
 //! The segments before the picture data of a JPEG file.
 
+use super::exif;
+
 /// What the segments say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
@@ -46,7 +48,7 @@ pub fn parse(bytes: &[u8]) -> Option<Header<'_>> {
             // Other frames: lossless, hierarchical, arithmetic. Of their range, C4 and CC are tables.
             0xc3 | 0xc5..=0xcb | 0xcd..=0xcf => return None,
             APP1 => {
-                if let Some(block) = body.strip_prefix(EXIF) {
+                if let Some(block) = body.strip_prefix(exif::NAME) {
                     once(&mut exif, block)?;
                 } else if let Some(packet) = body.strip_prefix(XMP) {
                     once(&mut xmp, packet)?;
@@ -114,7 +116,6 @@ const PROGRESSIVE: u8 = 0xc2;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
 const APP13: u8 = 0xed;
-const EXIF: &[u8] = b"Exif\0\0";
 /// Name of the namespace in front of an XMP packet.
 pub(super) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 /// Name in front of a part of an ICC profile.

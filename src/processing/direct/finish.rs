@@ -105,6 +105,7 @@ impl Finish<'_> {
         let mut image = Image::from_pixels(pixels, width, height, bands, interpretation)?;
         let blocks = [
             ("icc-profile-data", self.source.profile.as_deref()),
+            ("exif-data", self.source.exif.as_deref()),
             ("xmp-data", self.source.xmp),
             ("iptc-data", self.source.iptc),
         ];

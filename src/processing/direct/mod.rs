@@ -16,7 +16,7 @@ use super::{Job, Processed, Request, load, output_format, save};
 use crate::codec::resample::{self, Axis};
 use crate::codec::{Area, Raster};
 use crate::error::Error;
-use crate::geometry::{Rect, Size};
+use crate::geometry::{GravityKind, Rect, Size};
 use crate::plan::{Crop, Plan, shrunk_side};
 use crate::vips::Cancel;
 use finish::Finish;
@@ -29,8 +29,12 @@ pub(super) fn run(
     cancel: &Cancel,
 ) -> Option<Result<Processed, Error>> {
     let config = &job.settings.processing;
-    let trims = job.options.pipeline.trim.threshold.is_some();
-    if !config.direct_codecs || config.linear || !request.strip_metadata || trims {
+    let options = &job.options.pipeline;
+    // Where libvips finds the attention hangs on the last bit of a pixel.
+    let smart =
+        [options.gravity.kind, options.crop.gravity.kind].contains(&Some(GravityKind::Smart));
+    let trims = options.trim.threshold.is_some();
+    if !config.direct_codecs || config.linear || !request.strip_metadata || trims || smart {
         return None;
     }
     let source = Source::open(job, request)?;

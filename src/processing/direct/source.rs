@@ -15,6 +15,8 @@ pub(super) struct Source<'a> {
     orientation: u8,
     /// The ICC profile, at least as long as its own header.
     pub(super) profile: Option<Vec<u8>>,
+    /// The EXIF block with its name, where it may be kept.
+    pub(super) exif: Option<Vec<u8>>,
     /// The XMP packet, where it may be kept.
     pub(super) xmp: Option<&'a [u8]>,
     /// The Photoshop block, where it may be kept.
@@ -46,6 +48,7 @@ impl<'a> Source<'a> {
             bytes,
             orientation: exif.orientation,
             profile,
+            exif: kept(header.exif).map(|block| [exif::NAME, block].concat()),
             xmp: kept(header.xmp),
             iptc: kept(header.iptc),
             header,

