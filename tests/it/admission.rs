@@ -60,7 +60,7 @@ const REFUSED: &str = "imgforge_rejected_requests_total{reason=\"deadline\"}";
 async fn what_cannot_be_done_in_time_is_refused_at_once() {
     let origin = Origin::start().await;
     origin.otherwise(expensive_picture());
-    let env = [("IMGPROXY_WORKERS", "1"), ("IMGPROXY_TIMEOUT", "5")];
+    let env = [("IMGPROXY_WORKERS", "1"), ("IMGPROXY_TIMEOUT", "10")];
     let process = Process::start(&env).await;
     let addr = process.addr;
     let path = |number: usize| image_path(EXPENSIVE, &origin.url(&format!("/{number}.png")));
@@ -85,7 +85,7 @@ async fn what_cannot_be_done_in_time_is_refused_at_once() {
             assert_eq!(reply.text(), "Timeout");
             let seconds: u32 = reply.header("retry-after").unwrap().parse().unwrap();
             assert!((1..=60).contains(&seconds));
-            assert!(took < Duration::from_secs(4), "{took:?}");
+            assert!(took < Duration::from_secs(8), "{took:?}");
             refused.push(number);
         }
     }
@@ -104,7 +104,7 @@ async fn what_cannot_be_done_in_time_is_refused_at_once() {
     // Where others take the processor meanwhile, some wait in vain all the same, but most were told at once.
     let (mut done, mut late, mut at_once) = (0, 0, 1);
     while let Some(Ok((_, reply, took))) = all.join_next().await {
-        match (reply.status, took < Duration::from_secs(4)) {
+        match (reply.status, took < Duration::from_secs(8)) {
             (200, _) => done += 1,
             (503, true) => at_once += 1,
             (503, false) => late += 1,
@@ -122,7 +122,7 @@ async fn large_pictures_wait_for_memory() {
     let origin = Origin::start().await;
     // 49 megapixels, 147 MB as soon as they are decoded.
     origin.otherwise(Script::file(pictures::declared_bmp(7000), "image/bmp"));
-    let env = [("IMGPROXY_WORKERS", "16"), ("IMGPROXY_TIMEOUT", "10")];
+    let env = [("IMGPROXY_WORKERS", "16"), ("IMGPROXY_TIMEOUT", "20")];
     let process = Process::start_within(GIB, &env).await;
     let addr = process.addr;
     let mut all = JoinSet::new();
