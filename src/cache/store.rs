@@ -227,6 +227,14 @@ impl<V: Cached> Store<V> {
     }
 }
 
+#[cfg(test)]
+impl<V: Cached> Store<V> {
+    /// Whether entries are still answered from the memory that they are written from.
+    pub(in crate::cache) fn is_writing(&self) -> bool {
+        !self.0.writing().is_empty()
+    }
+}
+
 impl<V: Cached> Inner<V> {
     fn writing(&self) -> MutexGuard<'_, HashMap<CacheKey, Kept<V>>> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)

@@ -20,6 +20,9 @@ async fn written() -> (Folder, Store<crate::cache::tests::Value>) {
     put(&store, "a", kept("the body of a", "http://a"));
     put(&store, "b", kept("the body of b", "http://b"));
     until_files(&folder, 2).await;
+    while store.is_writing() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     (folder, store)
 }
 
