@@ -115,16 +115,8 @@ fn every_example_about_the_picture_makes_a_picture() {
             _ => ImageFormat::Jpeg,
         };
         assert_eq!(result.format, expected, "{example}");
-        let options = LoadOptions {
-            shrink: 1.0,
-            pages: 1,
-            thumbnail: false,
-            png_unlimited: false,
-            svg_unlimited: false,
-            tiff_unlimited: false,
-        };
         let loader = decode::loader(expected).unwrap();
-        let image = loader.load(&result.bytes, &options).unwrap();
+        let image = loader.load(&result.bytes, &LoadOptions::default()).unwrap();
         let image = image.copy_memory().unwrap();
         assert_eq!(
             i64::from(image.width()),

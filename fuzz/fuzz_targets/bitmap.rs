@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(Some(size)) = ico::LOADER.size_before_decoding(&bytes) {
         assert!(size.width <= 256 && size.height <= 256, "{size}");
         start();
-        if let Ok(image) = ico::LOADER.load(&bytes, &WHOLE) {
+        if let Ok(image) = ico::LOADER.load(&bytes, &LoadOptions::default()) {
             let picture = (i64::from(image.width()), i64::from(image.height()));
             assert_eq!(
                 picture,
@@ -41,15 +41,6 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
-
-const WHOLE: LoadOptions = LoadOptions {
-    shrink: 1.0,
-    pages: 1,
-    thumbnail: false,
-    png_unlimited: false,
-    svg_unlimited: false,
-    tiff_unlimited: false,
-};
 
 fn start() {
     static STARTED: Once = Once::new();

@@ -38,6 +38,20 @@ pub struct LoadOptions {
     pub tiff_unlimited: bool,
 }
 
+/// The first page in full, with the decoders' own limits.
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            shrink: 1.0,
+            pages: 1,
+            thumbnail: false,
+            png_unlimited: false,
+            svg_unlimited: false,
+            tiff_unlimited: false,
+        }
+    }
+}
+
 /// One row of the table of loaders.
 #[derive(Debug)]
 pub struct Loader {

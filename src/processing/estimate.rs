@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use super::Settings;
+use super::{Request, Settings, skips_processing};
 use crate::decode;
 use crate::format::ImageFormat;
 use crate::format::header::{self, Header};
 use crate::geometry::{Size, float, int32};
 use crate::options::{ClientFeatures, Options};
-use crate::plan::load::skips_processing;
-use crate::plan::output::{FormatChoice, Preference, choose_format, is_transparent};
+use crate::plan::output::is_transparent;
 use crate::plan::{self, ImageInfo, Plan};
 use crate::source::SourceImage;
 
@@ -76,25 +75,20 @@ impl Facts {
         settings: &Settings,
         features: ClientFeatures,
     ) -> Estimate {
-        let config = &settings.processing;
-        let skips = skips_processing(
-            self.format,
-            options.output.format,
-            &config.skip_processing_formats,
-            &options.output.skip_processing,
-            config.always_rasterize_svg,
-        );
-        if skips {
+        if skips_processing(self.format, options, settings) {
             return Estimate {
                 work: BASE,
                 bytes: self.bytes,
                 result: self.format,
             };
         }
-        let most = options.limits.max_animation_frames;
-        let most = most.unwrap_or(settings.limits.max_animation_frames);
-        let frames = self.header.frames.min(most).max(1);
-        let result = self.result(options, settings, features, frames > 1);
+        let request = Request::new(options, settings);
+        let frames = self.header.frames.min(request.max_animation_frames).max(1);
+        // Whether it is transparent is not known: as far as its format can be.
+        let transparent = is_transparent(&options.pipeline, self.format.info().alpha);
+        let result = settings
+            .result_format(options, features, self.format, transparent, frames > 1)
+            .unwrap_or(ImageFormat::Jpeg);
         let frames = match result.info().animation {
             true => frames,
             false => 1,
@@ -105,14 +99,14 @@ impl Facts {
             format: Some(self.format),
             frames: frames.into(),
         };
-        let longest = options.limits.max_result_dimension;
+        let config = &settings.processing;
         let plan = Plan::resolve(
             &options.pipeline,
             &info,
             &plan::Settings {
                 auto_rotate: config.auto_rotate,
                 disable_shrink_on_load: config.disable_shrink_on_load,
-                max_result_dimension: longest.unwrap_or(settings.limits.max_result_dimension),
+                max_result_dimension: request.max_result_dimension,
                 max_result_pixels: 0,
             },
         );
@@ -125,29 +119,6 @@ impl Facts {
                 result,
             },
         }
-    }
-
-    fn result(
-        &self,
-        options: &Options,
-        settings: &Settings,
-        features: ClientFeatures,
-        animated: bool,
-    ) -> ImageFormat {
-        let config = &settings.processing;
-        let on = config.negotiation;
-        let choice = FormatChoice {
-            requested: options.output.format,
-            source: self.format,
-            animated,
-            transparent: is_transparent(&options.pipeline, self.format.info().alpha),
-            jxl: Preference::new(on.auto_jxl, on.enforce_jxl, features.jxl),
-            avif: Preference::new(on.auto_avif, on.enforce_avif, features.avif),
-            webp: Preference::new(on.auto_webp, on.enforce_webp, features.webp),
-            preferred: &config.preferred_formats,
-            savable: &settings.savable,
-        };
-        choose_format(&choice).unwrap_or(ImageFormat::Jpeg)
     }
 
     fn planned(

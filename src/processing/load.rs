@@ -101,7 +101,7 @@ pub(super) fn thumbnail(job: &Job, cancel: &Cancel) -> Result<Image, Error> {
 /// Decodes the source and drops the pixels, to learn whether that fails. The embedded thumbnail counts as well: a job may
 /// have taken it.
 pub(super) fn decode_alone(job: &Job, cancel: &Cancel) -> Result<(), Error> {
-    let request = Request::new(job);
+    let request = Request::new(&job.options, &job.settings);
     let header = header(job, &request, cancel)?;
     let frames = frames(&header.image, request.max_animation_frames);
     evaluate(&reopen(job, header, frames, cancel)?.image)?;
@@ -161,12 +161,10 @@ fn loader(job: &Job) -> Result<&'static Loader, Error> {
 fn options(job: &Job) -> LoadOptions {
     let config = &job.settings.processing;
     LoadOptions {
-        shrink: 1.0,
-        pages: 1,
-        thumbnail: false,
         png_unlimited: config.png_unlimited,
         svg_unlimited: config.svg_unlimited,
         tiff_unlimited: config.tiff_unlimited,
+        ..LoadOptions::default()
     }
 }
 

@@ -102,8 +102,8 @@ fn cancelled() -> Error {
 }
 
 fn run(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
-    let request = Request::new(job);
-    if request.skips_processing(job) {
+    let request = Request::new(&job.options, &job.settings);
+    if skips_processing(job.source.format, &job.options, &job.settings) {
         let size = load::size(job, &request, cancel)?;
         return Ok(Processed {
             bytes: passed_through(job)?,
@@ -156,29 +156,41 @@ fn passed_through(job: &Job) -> Result<Bytes, Error> {
     Ok(source.bytes.clone())
 }
 
-/// The format of the result. Rule: `spec/formats.md` section 6.
 fn output_format(job: &Job, has_alpha: bool, animated: bool) -> Result<ImageFormat, Error> {
-    let config = &job.settings.processing;
-    let (negotiation, features) = (config.negotiation, job.features);
-    Ok(choose_format(&FormatChoice {
-        requested: job.options.output.format,
-        source: job.source.format,
-        animated,
-        transparent: is_transparent(&job.options.pipeline, has_alpha),
-        jxl: Preference::new(negotiation.auto_jxl, negotiation.enforce_jxl, features.jxl),
-        avif: Preference::new(
-            negotiation.auto_avif,
-            negotiation.enforce_avif,
-            features.avif,
-        ),
-        webp: Preference::new(
-            negotiation.auto_webp,
-            negotiation.enforce_webp,
-            features.webp,
-        ),
-        preferred: &config.preferred_formats,
-        savable: &job.settings.savable,
-    })?)
+    let Job {
+        source,
+        options,
+        settings,
+        features,
+        ..
+    } = job;
+    let transparent = is_transparent(&options.pipeline, has_alpha);
+    Ok(settings.result_format(options, *features, source.format, transparent, animated)?)
+}
+
+impl Settings {
+    /// The format of the result. Rule: `spec/formats.md` section 6.
+    fn result_format(
+        &self,
+        options: &Options,
+        features: ClientFeatures,
+        source: ImageFormat,
+        transparent: bool,
+        animated: bool,
+    ) -> Result<ImageFormat, plan::PlanError> {
+        let on = self.processing.negotiation;
+        choose_format(&FormatChoice {
+            requested: options.output.format,
+            source,
+            animated,
+            transparent,
+            jxl: Preference::new(on.auto_jxl, on.enforce_jxl, features.jxl),
+            avif: Preference::new(on.auto_avif, on.enforce_avif, features.avif),
+            webp: Preference::new(on.auto_webp, on.enforce_webp, features.webp),
+            preferred: &self.processing.preferred_formats,
+            savable: &self.savable,
+        })
+    }
 }
 
 /// The options of one request with the server's defaults filled in.
@@ -196,9 +208,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    fn new(job: &Job) -> Self {
-        let (limits, output) = (&job.options.limits, &job.options.output);
-        let (server_limits, config) = (&job.settings.limits, &job.settings.processing);
+    fn new(options: &Options, settings: &Settings) -> Self {
+        let (limits, output) = (&options.limits, &options.output);
+        let (server_limits, config) = (&settings.limits, &settings.processing);
         Self {
             max_src_resolution: limits
                 .max_src_resolution
@@ -221,15 +233,16 @@ impl Request {
             enforce_thumbnail: output.enforce_thumbnail.unwrap_or(config.enforce_thumbnail),
         }
     }
+}
 
-    fn skips_processing(&self, job: &Job) -> bool {
-        let config = &job.settings.processing;
-        plan::load::skips_processing(
-            job.source.format,
-            job.options.output.format,
-            &config.skip_processing_formats,
-            &job.options.output.skip_processing,
-            config.always_rasterize_svg,
-        )
-    }
+/// Whether a source goes out as it came. Rule: `spec/formats.md` section 7.
+fn skips_processing(source: ImageFormat, options: &Options, settings: &Settings) -> bool {
+    let config = &settings.processing;
+    plan::load::skips_processing(
+        source,
+        options.output.format,
+        &config.skip_processing_formats,
+        &options.output.skip_processing,
+        config.always_rasterize_svg,
+    )
 }

@@ -78,7 +78,7 @@ fn prepare(
         settings: context.job.settings.clone(),
         watermark: None,
     };
-    let request = Request::new(&job);
+    let request = Request::new(&job.options, &job.settings);
     let header = load::header(&job, &request, context.cancel)?;
     let header = load::reopen(&job, header, 1, context.cancel)?;
     load::check_limits(&job, &request, &header.image, false)?;

@@ -72,7 +72,7 @@ pub struct ImageService {
     /// Results that are being made.
     pub(super) flights: SingleFlight<Result<Answer, Error>>,
     /// Sources that need not be fetched to know what their jobs cost.
-    pub(super) known: Arc<Seen>,
+    pub(super) seen: Arc<Seen>,
 }
 
 impl CancelHandle for Cancel {
@@ -118,7 +118,7 @@ impl ImageService {
         Self {
             parts: Arc::new(parts),
             flights: SingleFlight::default(),
-            known: Arc::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -155,21 +155,13 @@ impl ImageService {
         let limits = &self.parts.rate_limits;
         let client = limits.take_of_client(request.client)?;
         *quota = client;
-        let known = rules.recall(&request.target, &request.features);
-        let path = match known {
-            Some(_) => None,
-            None => Some(rules.verify(&request.target)?),
-        };
+        let verified = rules.verify(&request.target, &request.features)?;
         let all = limits.take()?;
         *quota = [client, all]
             .into_iter()
             .flatten()
             .min_by_key(|q| q.remaining);
-        match (known, path) {
-            (None, Some(path)) => rules.parse(&path, &request.features),
-            (Some(understood), _) => Ok(understood),
-            (None, None) => Err(Error::new(Kind::Internal, "a target was not verified")),
-        }
+        rules.parse(verified, &request.features)
     }
 
     async fn respond(

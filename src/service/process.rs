@@ -39,7 +39,7 @@ pub(super) struct Seen {
 impl Default for Seen {
     fn default() -> Self {
         Self {
-            facts: Cache::new(MOST_KNOWN),
+            facts: Cache::new(MOST_SEEN),
             hasher: RandomState::new(),
         }
     }
@@ -68,7 +68,7 @@ impl Seen {
 impl ImageService {
     /// Refuses what cannot be done in time, before anything is fetched: where the source was seen before.
     pub(super) fn check_time(&self, wanted: &Wanted) -> Result<(), Error> {
-        match self.known.get(&wanted.understood.parsed.source_url) {
+        match self.seen.get(&wanted.understood.parsed.source_url) {
             Some(facts) => Ok(self.queue().check(&self.demand(wanted, &facts))?),
             None => Ok(()),
         }
@@ -82,7 +82,7 @@ impl ImageService {
         job: Job,
     ) -> Result<Processed, Error> {
         let facts = self
-            .known
+            .seen
             .learn(&wanted.understood.parsed.source_url, &job.source);
         let queued = Instant::now();
         let slot = place.worker(self.demand(wanted, &facts)).await?;
@@ -118,4 +118,4 @@ impl ImageService {
 }
 
 /// Sources whose headers are remembered: some hundred kilobytes.
-const MOST_KNOWN: usize = 10_000;
+const MOST_SEEN: usize = 10_000;

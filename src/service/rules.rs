@@ -32,18 +32,17 @@ impl Rules {
         })
     }
 
-    /// Splits the target and verifies it; gives the part that is left to parse.
-    pub(super) fn verify<'a>(&self, target: &'a str) -> Result<Cow<'a, str>, Error> {
-        Ok(self.verifier.verify(path::split(target)?)?)
-    }
-
-    /// What a target asks for that has satisfied these rules before.
-    pub(super) fn recall(
+    /// Verifies the target, unless it has satisfied these rules before.
+    pub(super) fn verify<'a>(
         &self,
-        target: &str,
+        target: &'a str,
         features: &ClientFeatures,
-    ) -> Option<Arc<Understood>> {
-        self.known.recall(target, features)
+    ) -> Result<Verified<'a>, Error> {
+        if let Some(understood) = self.known.recall(target, features) {
+            return Ok(Verified::Known(understood));
+        }
+        let path = self.verifier.verify(path::split(target)?)?;
+        Ok(Verified::Path(path))
     }
 
     /// Remembers what a target asks for. It must have been verified and parsed by these same rules.
@@ -56,13 +55,17 @@ impl Rules {
         self.known.learn(target, features, understood);
     }
 
-    /// What a verified path asks for.
+    /// What a verified target asks for.
     pub(super) fn parse(
         &self,
-        path: &str,
+        verified: Verified<'_>,
         features: &ClientFeatures,
     ) -> Result<Arc<Understood>, Error> {
-        let parsed = self.parser.parse(path, features, now_unix())?;
+        let path = match verified {
+            Verified::Known(understood) => return Ok(understood),
+            Verified::Path(path) => path,
+        };
+        let parsed = self.parser.parse(&path, features, now_unix())?;
         Ok(Arc::new(Understood::new(parsed)))
     }
 
@@ -78,6 +81,14 @@ impl Rules {
     pub fn allows_source(&self, url: &str) -> bool {
         self.parser.allows_source(url)
     }
+}
+
+/// A target whose signature is right.
+pub(super) enum Verified<'a> {
+    /// It has been parsed before.
+    Known(Arc<Understood>),
+    /// The part that is left to parse.
+    Path(Cow<'a, str>),
 }
 
 fn now_unix() -> i64 {

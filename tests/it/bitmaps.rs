@@ -31,16 +31,8 @@ fn save(image: &Image, format: ImageFormat) -> Bytes {
 }
 
 fn load(bytes: &Bytes, format: ImageFormat) -> Image {
-    let options = LoadOptions {
-        shrink: 1.0,
-        pages: 1,
-        thumbnail: false,
-        png_unlimited: false,
-        svg_unlimited: false,
-        tiff_unlimited: false,
-    };
     let loader = decode::loader(format).unwrap();
-    let image = loader.load(bytes, &options).unwrap();
+    let image = loader.load(bytes, &LoadOptions::default()).unwrap();
     let size = loader.size_before_decoding(bytes).unwrap().unwrap();
     assert_eq!(
         (size.width, size.height),

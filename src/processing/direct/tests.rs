@@ -44,7 +44,12 @@ fn what_is_not_covered_is_left_to_libvips() {
     let picture = scene("rgb.jpg");
     let is_covered = |options: &str, variables: &[(&str, &str)]| {
         let job = job(&picture, ImageFormat::Jpeg, options, variables);
-        super::run(&job, &Request::new(&job), &Cancel::new()).is_some()
+        super::run(
+            &job,
+            &Request::new(&job.options, &job.settings),
+            &Cancel::new(),
+        )
+        .is_some()
     };
     assert!(is_covered("rs:fit:50:50", &[]));
     for options in [
@@ -73,7 +78,12 @@ fn what_is_not_covered_is_left_to_libvips() {
     ] {
         let job = job(&scene(name), format, "rs:fit:50:50", &[]);
         assert!(
-            super::run(&job, &Request::new(&job), &Cancel::new()).is_none(),
+            super::run(
+                &job,
+                &Request::new(&job.options, &job.settings),
+                &Cancel::new()
+            )
+            .is_none(),
             "{name}"
         );
     }
@@ -86,14 +96,19 @@ fn damage_and_cancelled_jobs_are_left_to_libvips() {
     for length in [whole.len() / 3, whole.len() - 30] {
         let job = job(&whole[..length], ImageFormat::Jpeg, "rs:fit:50:50", &[]);
         assert!(
-            super::run(&job, &Request::new(&job), &Cancel::new()).is_none(),
+            super::run(
+                &job,
+                &Request::new(&job.options, &job.settings),
+                &Cancel::new()
+            )
+            .is_none(),
             "{length}"
         );
     }
     let cancel = Cancel::new();
     cancel.cancel();
     let job = job(&whole, ImageFormat::Jpeg, "rs:fit:50:50", &[]);
-    assert!(super::run(&job, &Request::new(&job), &cancel).is_none());
+    assert!(super::run(&job, &Request::new(&job.options, &job.settings), &cancel).is_none());
     assert_eq!(
         process(&job, &cancel).unwrap_err().kind(),
         crate::Kind::Cancelled
@@ -105,7 +120,7 @@ fn compare(name: &str, bytes: &[u8], format: ImageFormat, options: &str) -> bool
     let _thread = ThreadGuard::new();
     let case = format!("{name} {options}");
     let direct_job = job(bytes, format, options, &[]);
-    let request = Request::new(&direct_job);
+    let request = Request::new(&direct_job.options, &direct_job.settings);
     let Some(direct) = super::run(&direct_job, &request, &Cancel::new()) else {
         return false;
     };
@@ -171,17 +186,9 @@ fn same_pictures(case: &str, direct: &Processed, reference: &Processed) {
 }
 
 fn opened(bytes: &Bytes, format: ImageFormat) -> Image {
-    let options = decode::LoadOptions {
-        shrink: 1.0,
-        pages: 1,
-        thumbnail: false,
-        png_unlimited: false,
-        svg_unlimited: false,
-        tiff_unlimited: false,
-    };
     decode::loader(format)
         .unwrap()
-        .load(bytes, &options)
+        .load(bytes, &decode::LoadOptions::default())
         .unwrap()
 }
 

@@ -5,7 +5,7 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, LAST_MODIFIED,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::object::{Object, escape};
 use super::{answer, permitted};
@@ -46,12 +46,9 @@ impl Abs {
         let object = permitted(object?, &self.buckets)?;
         let (container, path) = (escape(object.bucket), object.path());
         let version = object.query.and_then(version).unwrap_or_default();
-        let (mut parts, ()) =
-            Request::get(format!("{}/{container}/{path}{version}", self.endpoint))
-                .body(())
-                .map_err(|_| FetchError::InvalidUrl("ABS endpoint"))?
-                .into_parts();
-        parts.headers = answer::conditions(request, &HeaderName::from_static("x-ms-range"));
+        let uri = format!("{}/{container}/{path}{version}", self.endpoint);
+        let range = HeaderName::from_static("x-ms-range");
+        let mut parts = answer::asked(uri, "ABS endpoint", request, &range)?;
         parts
             .headers
             .insert("x-ms-version", HeaderValue::from_static(API_VERSION));

@@ -1,11 +1,12 @@
-//! From a storage's answer to that of a source.
+//! What requests to storages have in common, and the way from a storage's answer to that of a source.
 
 use futures_util::StreamExt;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use crate::cloud::{Body, DeclaredLength};
 use crate::source::FetchError;
@@ -61,8 +62,24 @@ fn repeat_tag(request: &HeaderMap, headers: &mut HeaderMap) {
     }
 }
 
+/// A request for `uri` with the conditions of `request`, and its range under the name that the storage wants; without
+/// credentials. `endpoint` names the setting that is wrong where `uri` is none.
+pub(super) fn asked(
+    uri: String,
+    endpoint: &'static str,
+    request: &HeaderMap,
+    range: &HeaderName,
+) -> Result<Parts, FetchError> {
+    let (mut parts, ()) = Request::get(uri)
+        .body(())
+        .map_err(|_| FetchError::InvalidUrl(endpoint))?
+        .into_parts();
+    parts.headers = conditions(request, range);
+    Ok(parts)
+}
+
 /// The conditions of `request`, which a range puts aside, and the range under the name that the storage wants.
-pub(super) fn conditions(request: &HeaderMap, range: &HeaderName) -> HeaderMap {
+fn conditions(request: &HeaderMap, range: &HeaderName) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(value) = request.get(RANGE) {
         headers.insert(range.clone(), value.clone());

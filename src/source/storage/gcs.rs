@@ -1,8 +1,8 @@
 //! Google Cloud Storage over its XML API. Rule: `spec/sources.md` section 6.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::{CACHE_CONTROL, RANGE};
-use http::{HeaderMap, Request};
 
 use super::object::{Object, escape};
 use super::{answer, permitted};
@@ -57,11 +57,8 @@ impl Gcs {
                 format!("?generation={generation}")
             });
         let (bucket, path) = (escape(object.bucket), object.path());
-        let (mut parts, ()) = Request::get(format!("{}/{bucket}/{path}{generation}", self.origin))
-            .body(())
-            .map_err(|_| FetchError::InvalidUrl("GCS endpoint"))?
-            .into_parts();
-        parts.headers = answer::conditions(request, &RANGE);
+        let uri = format!("{}/{bucket}/{path}{generation}", self.origin);
+        let mut parts = answer::asked(uri, "GCS endpoint", request, &RANGE)?;
         if let Some(google) = &self.google {
             google.authorize(&mut parts).await?;
         }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, RANGE};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::object::{Object, escape};
 use super::s3_envelope::Envelope;
@@ -124,11 +124,7 @@ impl S3 {
         region: &str,
     ) -> Result<Response<Body>, FetchError> {
         let (uri, region) = self.target(object, region);
-        let (mut parts, ()) = Request::get(uri)
-            .body(())
-            .map_err(|_| FetchError::InvalidUrl("S3 endpoint"))?
-            .into_parts();
-        parts.headers = answer::conditions(request, &RANGE);
+        let mut parts = answer::asked(uri, "S3 endpoint", request, &RANGE)?;
         let signer = lock(&self.signers)
             .entry(region.clone())
             .or_insert_with(|| self.aws.signer("s3", &region, self.role.as_ref()))

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ETAG, RANGE};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -88,11 +88,8 @@ impl Swift {
         session: &Session,
     ) -> Result<Response<Body>, FetchError> {
         let (container, path) = (escape(object.bucket), object.path());
-        let (mut parts, ()) = Request::get(format!("{}/{container}/{path}", session.storage_url))
-            .body(())
-            .map_err(|_| FetchError::InvalidUrl("Swift storage URL"))?
-            .into_parts();
-        parts.headers = answer::conditions(request, &RANGE);
+        let uri = format!("{}/{container}/{path}", session.storage_url);
+        let mut parts = answer::asked(uri, "Swift storage URL", request, &RANGE)?;
         parts.headers.insert("x-auth-token", session.token.clone());
         let limit = self.config.head_limit();
         Ok(timeout(limit, self.cloud.send(parts, Bytes::new()))

@@ -34,6 +34,13 @@ fn storages(fake: &Fake, pairs: &[(&str, &str)], origins: &[&str]) -> Storages {
     Storages::over(&config, &cloud).unwrap()
 }
 
+/// S3 at `fake`, with more variables.
+fn s3(fake: &Fake, pairs: &[(&str, &str)]) -> Storages {
+    let url = fake.url();
+    let on = [("IMGPROXY_USE_S3", "1"), ("IMGPROXY_S3_ENDPOINT", &url)];
+    storages(fake, &[&on[..], pairs].concat(), &[])
+}
+
 async fn open(
     storages: &Storages,
     url: &str,
@@ -160,14 +167,7 @@ async fn s3_follows_a_bucket_to_its_region_and_stays_there() {
         }
     })
     .await;
-    let storages = storages(
-        &fake,
-        &[
-            ("IMGPROXY_USE_S3", "1"),
-            ("IMGPROXY_S3_ENDPOINT", &fake.url()),
-        ],
-        &[],
-    );
+    let storages = s3(&fake, &[]);
     for _ in 0..2 {
         let opened = open(&storages, "s3://b/k", &[]).await.unwrap();
         assert_eq!(body(opened).await, "there");
@@ -210,12 +210,10 @@ async fn s3_assumes_a_role() {
         object(asked)
     })
     .await;
-    let storages = storages(
+    let storages = s3(
         &fake,
         &[
-            ("IMGPROXY_USE_S3", "1"),
             ("IMGPROXY_S3_REGION", "us-east-2"),
-            ("IMGPROXY_S3_ENDPOINT", &fake.url()),
             (
                 "IMGPROXY_S3_ASSUME_ROLE_ARN",
                 "arn:aws:iam::123456789012:role/reader",
@@ -223,7 +221,6 @@ async fn s3_assumes_a_role() {
             ("IMGPROXY_S3_ASSUME_ROLE_EXTERNAL_ID", "tenant-7"),
             ("AWS_ENDPOINT_URL_STS", &fake.url()),
         ],
-        &[],
     );
     for _ in 0..2 {
         let opened = open(&storages, "s3://b/a b.jpg", &[]).await.unwrap();
@@ -235,15 +232,7 @@ async fn s3_assumes_a_role() {
 #[tokio::test]
 async fn without_credentials_s3_is_unreachable() {
     let fake = Fake::start(object).await;
-    let storages = storages(
-        &fake,
-        &[
-            ("IMGPROXY_USE_S3", "1"),
-            ("IMGPROXY_S3_ENDPOINT", &fake.url()),
-            ("AWS_ACCESS_KEY_ID", ""),
-        ],
-        &[],
-    );
+    let storages = s3(&fake, &[("AWS_ACCESS_KEY_ID", "")]);
     assert_eq!(status(open(&storages, "s3://b/a", &[]).await), 404);
     assert!(fake.asked().is_empty());
 }

@@ -192,12 +192,8 @@ pub fn can_be_read(source: &str) -> bool {
 
 fn options(pages: i32) -> LoadOptions {
     LoadOptions {
-        shrink: 1.0,
         pages,
-        thumbnail: false,
-        png_unlimited: false,
-        svg_unlimited: false,
-        tiff_unlimited: false,
+        ..LoadOptions::default()
     }
 }
 
