@@ -2,6 +2,8 @@
 //!
 //! The limits are those of the recordings in `../shared/conformance`, whose corpus is used as well where it is there.
 
+mod icc;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -298,13 +300,20 @@ fn pictures() -> Vec<(String, Vec<u8>, ImageFormat)> {
             }
         }
     }
-    for (width, height, bands, quality, progressive) in [
+    let profiles = icc::profiles();
+    let plain = [
         (401, 299, 3, 92, false),
         (640, 427, 3, 80, true),
         (333, 500, 1, 75, false),
         (17, 9, 3, 60, false),
         (1, 1, 3, 80, true),
-    ] {
+    ];
+    let plain = plain.map(|picture| (picture, None));
+    let coloured = profiles
+        .iter()
+        .map(|(bands, profile)| ((190, 143, *bands, 90, false), Some(profile)));
+    for ((width, height, bands, quality, progressive), profile) in plain.into_iter().chain(coloured)
+    {
         let wave = |i: usize| {
             let (x, y) = (i / bands % width, i / bands / width);
             u8::try_from((x * x / 40 + y * (3 + i % bands) + x * y / 90) % 400 / 2 + 20).unwrap()
@@ -314,11 +323,13 @@ fn pictures() -> Vec<(String, Vec<u8>, ImageFormat)> {
         let options = jpeg::Options {
             quality,
             progressive,
+            profile: profile.map(|(_, bytes)| bytes.as_slice()),
             ..jpeg::Options::default()
         };
         let bytes = jpeg::encode(&raster, &options, &|| false).unwrap();
+        let profile = profile.map_or("", |(name, _)| *name);
         pictures.push((
-            format!("{width}x{height}x{bands}"),
+            format!("{width}x{height}x{bands} {profile}"),
             bytes.to_vec(),
             ImageFormat::Jpeg,
         ));
