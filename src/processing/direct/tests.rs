@@ -95,17 +95,26 @@ fn what_is_not_covered_is_left_to_libvips() {
 fn damage_and_cancelled_jobs_are_left_to_libvips() {
     vips::ready();
     let whole = scene("large.jpg");
-    for length in [whole.len() / 3, whole.len() - 30] {
-        let job = job(&whole[..length], ImageFormat::Jpeg, "rs:fit:50:50", &[]);
-        assert!(
-            super::run(
-                &job,
-                &Request::new(&job.options, &job.settings),
-                &Cancel::new()
-            )
-            .is_none(),
-            "{length}"
-        );
+    let header = jpeg::header(&whole).unwrap();
+    let raster = jpeg::decode(&whole, &header, 1, &|| false).unwrap();
+    let options = jpeg::Options {
+        quality: 90,
+        progressive: true,
+        ..jpeg::Options::default()
+    };
+    let progressive = jpeg::encode(&raster, &options, &|| false).unwrap();
+    let is_covered = |bytes: &[u8], options: &str| {
+        let job = job(bytes, ImageFormat::Jpeg, options, &[]);
+        let request = Request::new(&job.options, &job.settings);
+        super::run(&job, &request, &Cancel::new()).is_some()
+    };
+    for options in ["rs:fit:400:400", "rs:fit:10:10"] {
+        for whole in [&whole[..], &progressive] {
+            assert!(is_covered(whole, options));
+            for length in [whole.len() / 3, whole.len() - 30, whole.len() - 1] {
+                assert!(!is_covered(&whole[..length], options), "{length} {options}");
+            }
+        }
     }
     let cancel = Cancel::new();
     cancel.cancel();
