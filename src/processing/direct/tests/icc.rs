@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::codec::icc::tests::{ADOBE, P3, SRGB, curv, display_p3, para, profile, rgb};
+use crate::codec::icc::{ADOBE, P3, SRGB, curv, display_p3, para, profile, rgb};
 use crate::codec::{Raster, icc};
 use crate::processing::colour::ColourState;
 use crate::vips::{self, Image, Interpretation, ThreadGuard};
