@@ -1,7 +1,7 @@
 //! Making rasters smaller: Lanczos with three lobes, as libvips does.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Area, Raster};
 
@@ -28,12 +28,7 @@ pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> 
         4 => PixelType::U8x4,
         _ => return None,
     };
-    // Colours that are weighted by alpha cannot be averaged before.
-    let (across, down) = if matches!(raster.bands, 1 | 3) {
-        (boxes(area.width, horizontal), boxes(area.height, vertical))
-    } else {
-        (1, 1)
-    };
+    let (across, down) = (boxes(area.width, horizontal), boxes(area.height, vertical));
     let averaged;
     let (raster, inner) = if across > 1 || down > 1 {
         averaged = average(raster, area, across, down)?;
@@ -41,6 +36,8 @@ pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> 
     } else {
         (raster, area)
     };
+    // Means of boxes are weighted by alpha already.
+    let weighted = matches!(raster.bands, 2 | 4) && (across > 1 || down > 1);
     let x = window(inner.width, horizontal, across, area.width);
     let y = window(inner.height, vertical, down, area.height);
     let bordered;
@@ -56,8 +53,12 @@ pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> 
     let mut result = Image::new(side(horizontal.side)?, side(vertical.side)?, kind);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .crop(x.start, y.start, x.length, y.length);
+        .crop(x.start, y.start, x.length, y.length)
+        .use_alpha(!weighted);
     Resizer::new().resize(&source, &mut result, &options).ok()?;
+    if weighted {
+        MulDiv::new().divide_alpha_inplace(&mut result).ok()?;
+    }
     Raster::new(
         horizontal.side,
         vertical.side,
@@ -106,7 +107,8 @@ fn boxes(side: usize, axis: Axis) -> usize {
     whole(float(side) / float(axis.side) / GAP).max(1)
 }
 
-/// Means of boxes; the last ones of a row and a column are filled up with their outermost pixels.
+/// Means of boxes; the last ones of a row and a column are filled up with their outermost pixels. Colours beside alpha
+/// come back multiplied by it.
 fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Raster> {
     let (bands, stride) = (raster.bands, raster.width * raster.bands);
     let (width, height) = (area.width.div_ceil(across), area.height.div_ceil(down));
@@ -114,10 +116,13 @@ fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Ra
     let (inside, whole_boxes) = (area.width * bands, area.width / across);
     let count = u32::try_from(across.checked_mul(down)?).ok()?;
     let missing = u32::try_from(width * across - area.width).ok()?;
+    let weighted = matches!(bands, 2 | 4);
+    (!weighted || count <= MOST_WEIGHTED).then_some(())?;
+    let add = if weighted { add_weighted } else { add };
     let mut bytes = Vec::with_capacity(width.checked_mul(height)?.checked_mul(bands)?);
     let mut sums = vec![0_u32; width * bands];
     for line in 0..height {
-        sums.fill(count / 2);
+        sums.fill(0);
         for row in line * down..(line + 1) * down {
             let start = (area.top + row.min(last)).checked_mul(stride)? + left;
             let row = raster.bytes.get(start..start.checked_add(inside)?)?;
@@ -132,10 +137,16 @@ fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Ra
                 add(sum, row.get(inside - bands..)?, missing);
             }
         }
-        bytes.extend(
-            sums.iter()
-                .map(|sum| u8::try_from(sum / count).unwrap_or(u8::MAX)),
-        );
+        let mean = |sum: &u32, count: u32| u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX);
+        if weighted {
+            for sum in sums.chunks_exact(bands) {
+                let (alpha, colours) = sum.split_last()?;
+                bytes.extend(colours.iter().map(|sum| mean(sum, count * 255)));
+                bytes.push(mean(alpha, count));
+            }
+        } else {
+            bytes.extend(sums.iter().map(|sum| mean(sum, count)));
+        }
     }
     Raster::new(width, height, bands, bytes)
 }
@@ -144,6 +155,20 @@ fn add(sums: &mut [u32], pixel: &[u8], times: u32) {
     for (sum, value) in sums.iter_mut().zip(pixel) {
         *sum += u32::from(*value) * times;
     }
+}
+
+/// As [`add`], with colours multiplied by the last value.
+fn add_weighted(sums: &mut [u32], pixel: &[u8], times: u32) {
+    let (Some((alpha, colours)), Some((alpha_sum, sums))) =
+        (pixel.split_last(), sums.split_last_mut())
+    else {
+        return;
+    };
+    let alpha = u32::from(*alpha) * times;
+    for (sum, value) in sums.iter_mut().zip(colours) {
+        *sum += u32::from(*value) * alpha;
+    }
+    *alpha_sum += alpha;
 }
 
 fn float(side: usize) -> f64 {
@@ -188,6 +213,9 @@ const LOBES: f64 = 3.0;
 const MANY: usize = 100;
 /// Less than this outside of the area is an error of rounding.
 const NEGLIGIBLE: f64 = 1e-6;
+
+/// Pixels of a box whose sum of colours times alpha is sure to fit.
+const MOST_WEIGHTED: u32 = u32::MAX / (255 * 255) - 1;
 
 /// libvips' `gap`: from twice as many source pixels for one of the result on, it averages before it resamples.
 const GAP: f64 = 2.0;
@@ -282,13 +310,16 @@ mod tests {
     fn colours_count_as_much_as_they_can_be_seen() {
         let pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(50);
         let raster = Raster::new(10, 10, 4, pixels).unwrap();
-        let small = resize(&raster, raster.area(), axis(10.0, 1), axis(10.0, 1)).unwrap();
-        let &[red, green, _, alpha] = small.bytes() else {
-            panic!()
-        };
-        assert!(
-            red > 250 && green < 5 && (126..=129).contains(&alpha),
-            "{small:?}"
-        );
+        // In boxes, and without.
+        for (shrink, side) in [(10.0, 1), (2.5, 4)] {
+            let small = resize(&raster, raster.area(), axis(shrink, side), axis(shrink, side));
+            for pixel in small.unwrap().bytes().chunks(4) {
+                let &[red, green, _, alpha] = pixel else {
+                    panic!()
+                };
+                let right = red > 250 && green < 5 && (80..=176).contains(&alpha);
+                assert!(right, "{shrink}: {pixel:?}");
+            }
+        }
     }
 }

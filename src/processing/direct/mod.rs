@@ -14,9 +14,8 @@ mod turn;
 use super::pipeline::{self, Context, State};
 use super::{Job, Processed, Request, load, output_format, save};
 use crate::codec::resample::{self, Axis};
-use crate::codec::{Area, Raster};
+use crate::codec::{Area, Raster, alpha};
 use crate::error::Error;
-use crate::format::ImageFormat;
 use crate::geometry::{GravityKind, Rect, Size};
 use crate::plan::{Crop, Plan, shrunk_side};
 use crate::vips::Cancel;
@@ -63,7 +62,7 @@ pub(super) fn run(
     };
     let colours = finish.colours(&raster);
     let (result_size, saved) = if let Some(colours) = &colours
-        && context.format == ImageFormat::Jpeg
+        && finish.encodes()
     {
         let raster = finish.pixels(raster, colours)?;
         (size(&raster), Ok(finish.encode(&raster)?))
@@ -107,7 +106,8 @@ fn pixels(
         return None;
     }
     let stop = || context.cancel.is_cancelled();
-    let raster = source.decode(shrink, &stop)?;
+    // Without alpha that says nothing there is less to do; whoever finishes the picture puts it back.
+    let (raster, _) = alpha::without_opaque(source.decode(shrink, &stop)?);
     let crop = area(crop)?;
     let raster = if scale.is_some() {
         resample::resize(&raster, crop, axis(crop.width, x)?, axis(crop.height, y)?)?
