@@ -137,7 +137,8 @@ fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Ra
                 add(sum, row.get(inside - bands..)?, missing);
             }
         }
-        let mean = |sum: &u32, count: u32| u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX);
+        let mean =
+            |sum: &u32, count: u32| u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX);
         if weighted {
             for sum in sums.chunks_exact(bands) {
                 let (alpha, colours) = sum.split_last()?;
@@ -312,7 +313,12 @@ mod tests {
         let raster = Raster::new(10, 10, 4, pixels).unwrap();
         // In boxes, and without.
         for (shrink, side) in [(10.0, 1), (2.5, 4)] {
-            let small = resize(&raster, raster.area(), axis(shrink, side), axis(shrink, side));
+            let small = resize(
+                &raster,
+                raster.area(),
+                axis(shrink, side),
+                axis(shrink, side),
+            );
             for pixel in small.unwrap().bytes().chunks(4) {
                 let &[red, green, _, alpha] = pixel else {
                     panic!()

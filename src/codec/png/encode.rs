@@ -1,4 +1,4 @@
-//! The encoder: filters are chosen as libpng chooses them, the compression is zlib's at its default level, done anew in Rust.
+//! The encoder. Filters are chosen as libpng chooses them, so that only the compression differs from libvips' files.
 
 use std::borrow::Cow;
 
@@ -21,21 +21,6 @@ pub struct Options<'a> {
 
 /// Encodes one band as grey, two as grey with alpha, three as RGB, four as RGBA; 72 dpi.
 pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<Bytes> {
-    let file = file(raster, options, Strategy::Default, stop)?;
-    if raster.bands > 1 {
-        return Some(file.into());
-    }
-    // In grey photographs there is little to be found again, and looking for it costs more bits than it saves.
-    let other = self::file(raster, options, Strategy::Rle, stop)?;
-    Some(if other.len() < file.len() { other } else { file }.into())
-}
-
-fn file(
-    raster: &Raster,
-    options: &Options<'_>,
-    strategy: Strategy,
-    stop: Stop<'_>,
-) -> Option<Vec<u8>> {
     let side = |side: usize| u32::try_from(side).ok();
     let (width, height) = (side(raster.width)?, side(raster.height)?);
     let mut info = Info::with_size(width, height);
@@ -66,7 +51,7 @@ fn file(
             .ok()?;
     }
     let mut writer = encoder.write_header().ok()?;
-    let mut deflater = Deflater::new(strategy);
+    let mut deflater = Deflater::new();
     let mut filters = Filters::new(raster.bands, raster.width * raster.bands);
     let rows = raster.bytes.chunks_exact(raster.width * raster.bands);
     for (number, row) in rows.enumerate() {
@@ -84,7 +69,7 @@ fn file(
         writer.write_chunk(png::chunk::IDAT, data).ok()
     })?;
     writer.finish().ok()?;
-    Some(file)
+    Some(file.into())
 }
 
 /// Compresses into pieces of one size.
@@ -95,9 +80,9 @@ struct Deflater {
 }
 
 impl Deflater {
-    fn new(strategy: Strategy) -> Self {
+    fn new() -> Self {
         let mut config = DeflateConfig::new(LEVEL);
-        config.strategy = strategy;
+        config.strategy = Strategy::Filtered;
         Self {
             stream: Deflate::new_with_config(config),
             piece: vec![0; PIECE],
@@ -169,13 +154,7 @@ impl Filters {
         for (((to, x), a), b) in mean.iter_mut().zip(row).zip(left).zip(above) {
             *to = x.wrapping_sub(a.midpoint(*b));
         }
-        for ((((to, x), a), b), c) in paeth
-            .iter_mut()
-            .zip(row)
-            .zip(left)
-            .zip(above)
-            .zip(corner)
-        {
+        for ((((to, x), a), b), c) in paeth.iter_mut().zip(row).zip(left).zip(above).zip(corner) {
             *to = x.wrapping_sub(nearest(*a, *b, *c));
         }
         let lines = (0_u8..).zip(&self.lines);
@@ -202,8 +181,10 @@ fn cost(line: &[u8]) -> u64 {
     line.iter().map(magnitude).sum()
 }
 
-/// What libvips asks of zlib.
-const LEVEL: i32 = 6;
+/// The lowest level of zlib-rs whose files are never larger than zlib's at level 6, which is what libvips writes. Over
+/// results of 30 to 700 pixels from the corpus they have 0.87 to 1.00 of its bytes, for 0.5 to 0.8 of its time; level 6
+/// takes half of that and has up to 1.10 of the bytes.
+const LEVEL: i32 = 7;
 /// Bytes of a chunk of pixels.
 const PIECE: usize = 32 << 10;
 /// 72 dpi.

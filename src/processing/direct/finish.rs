@@ -79,7 +79,9 @@ impl Finish<'_> {
             ImageFormat::Jpeg => true,
             // What had a palette gets one.
             ImageFormat::Png => {
-                !config.png_interlaced && !config.png_quantize && self.source.palette_depth.is_none()
+                !config.png_interlaced
+                    && !config.png_quantize
+                    && self.source.palette_depth.is_none()
             }
             _ => false,
         }
