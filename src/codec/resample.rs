@@ -116,13 +116,15 @@ fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Ra
     let (inside, whole_boxes) = (area.width * bands, area.width / across);
     let count = u32::try_from(across.checked_mul(down)?).ok()?;
     let missing = u32::try_from(width * across - area.width).ok()?;
-    let weighted = matches!(bands, 2 | 4);
-    (!weighted || count <= MOST_WEIGHTED).then_some(())?;
-    let add = if weighted { add_weighted } else { add };
+    let add = if matches!(bands, 2 | 4) {
+        add_weighted
+    } else {
+        add
+    };
     let mut bytes = Vec::with_capacity(width.checked_mul(height)?.checked_mul(bands)?);
     let mut sums = vec![0_u32; width * bands];
     for line in 0..height {
-        sums.fill(0);
+        sums.fill(count / 2);
         for row in line * down..(line + 1) * down {
             let start = (area.top + row.min(last)).checked_mul(stride)? + left;
             let row = raster.bytes.get(start..start.checked_add(inside)?)?;
@@ -137,17 +139,10 @@ fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Ra
                 add(sum, row.get(inside - bands..)?, missing);
             }
         }
-        let mean =
-            |sum: &u32, count: u32| u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX);
-        if weighted {
-            for sum in sums.chunks_exact(bands) {
-                let (alpha, colours) = sum.split_last()?;
-                bytes.extend(colours.iter().map(|sum| mean(sum, count * 255)));
-                bytes.push(mean(alpha, count));
-            }
-        } else {
-            bytes.extend(sums.iter().map(|sum| mean(sum, count)));
-        }
+        bytes.extend(
+            sums.iter()
+                .map(|sum| u8::try_from(sum / count).unwrap_or(u8::MAX)),
+        );
     }
     Raster::new(width, height, bands, bytes)
 }
@@ -158,18 +153,18 @@ fn add(sums: &mut [u32], pixel: &[u8], times: u32) {
     }
 }
 
-/// As [`add`], with colours multiplied by the last value.
+/// As [`add`], with colours multiplied by the last value, which is alpha; rounded down, as libvips does.
 fn add_weighted(sums: &mut [u32], pixel: &[u8], times: u32) {
     let (Some((alpha, colours)), Some((alpha_sum, sums))) =
         (pixel.split_last(), sums.split_last_mut())
     else {
         return;
     };
-    let alpha = u32::from(*alpha) * times;
+    let alpha = u32::from(*alpha);
     for (sum, value) in sums.iter_mut().zip(colours) {
-        *sum += u32::from(*value) * alpha;
+        *sum += u32::from(*value) * alpha / 255 * times;
     }
-    *alpha_sum += alpha;
+    *alpha_sum += alpha * times;
 }
 
 fn float(side: usize) -> f64 {
@@ -214,9 +209,6 @@ const LOBES: f64 = 3.0;
 const MANY: usize = 100;
 /// Less than this outside of the area is an error of rounding.
 const NEGLIGIBLE: f64 = 1e-6;
-
-/// Pixels of a box whose sum of colours times alpha is sure to fit.
-const MOST_WEIGHTED: u32 = u32::MAX / (255 * 255) - 1;
 
 /// libvips' `gap`: from twice as many source pixels for one of the result on, it averages before it resamples.
 const GAP: f64 = 2.0;
