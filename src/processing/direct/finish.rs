@@ -3,12 +3,11 @@
 use bytes::Bytes;
 
 use super::source::Source;
-use super::{Context, Plan, Raster, State, area, pipeline, save, size};
+use super::{Context, Plan, Raster, State, area, only_crops, pipeline, save, size};
 use crate::codec::jpeg;
 use crate::error::Error;
 use crate::format::ImageFormat;
-use crate::ops;
-use crate::plan::{Crop, output};
+use crate::plan::Crop;
 use crate::processing::metadata::{iptc, xmp};
 use crate::processing::{colour, finish};
 use crate::vips::{Image, Interpretation};
@@ -26,20 +25,10 @@ pub(super) struct Finish<'a> {
 impl Finish<'_> {
     /// Whether only a crop stands between these pixels and an encoder of our own.
     pub(super) fn is_direct(&self, raster: &Raster) -> bool {
-        let (options, plan) = (self.context.options(), &self.plan);
-        let size = match plan.crop_to_result(size(raster)) {
-            Crop::None => size(raster),
-            Crop::At(area) => crate::geometry::Size::new(area.width, area.height),
-            Crop::Smart(_) => return false,
-        };
         self.context.format == ImageFormat::Jpeg
             && self.keeps_colours(raster)
             && self.context.job.watermark.is_none()
-            && !ops::has_effects(options)
-            && plan.extend(size).is_none()
-            && plan.extend_aspect_ratio(size).is_none()
-            && plan.padding(size).is_none()
-            && output::fix_size(self.context.format, size).is_none()
+            && only_crops(self.context, &self.plan, size(raster))
     }
 
     /// Whether the pixels are in the colours of the result.
