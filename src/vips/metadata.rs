@@ -6,9 +6,9 @@ use libvips::bindings::{
     GType, g_strfreev, g_value_get_double, g_value_get_int, g_value_get_string, g_value_transform,
     vips_array_int_get_type, vips_autorot_remove_angle, vips_blob_get_type, vips_image_get,
     vips_image_get_fields, vips_image_get_typeof, vips_image_remove, vips_image_set,
-    vips_image_set_array_int,
-    vips_image_set_blob_copy, vips_image_set_int, vips_ref_string_get_type,
-    vips_value_get_array_int, vips_value_get_blob, vips_value_get_ref_string,
+    vips_image_set_array_int, vips_image_set_blob_copy, vips_image_set_int,
+    vips_ref_string_get_type, vips_value_get_array_int, vips_value_get_blob,
+    vips_value_get_ref_string,
 };
 #[cfg(test)]
 use libvips::bindings::{vips_image_set_double, vips_image_set_string};
@@ -342,7 +342,10 @@ mod tests {
         assert_eq!(to.blob("icc-profile-data"), Some(vec![1, 2, 3]));
         assert_eq!(to.array_int("delay"), Some(vec![40, 50]));
         assert_eq!(to.resolution(), (2.0, 3.0));
-        assert_eq!(to.to_pixels().unwrap(), picture(2, 2, 4).to_pixels().unwrap());
+        assert_eq!(
+            to.to_pixels().unwrap(),
+            picture(2, 2, 4).to_pixels().unwrap()
+        );
     }
 
     #[test]

@@ -87,8 +87,8 @@ const STRIP: i32 = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::stress::picture;
     use super::super::calls;
+    use super::super::stress::picture;
     use super::*;
 
     #[test]
@@ -108,7 +108,10 @@ mod tests {
         let region = Region::new(&image).unwrap();
         let mut rows = Vec::new();
         for (top, height) in [(-1, 2), (0, 0), (0, -1), (19, 2), (20, 1), (i32::MAX, 1)] {
-            assert!(region.read(top, height, &mut rows).is_err(), "{height} from {top}");
+            assert!(
+                region.read(top, height, &mut rows).is_err(),
+                "{height} from {top}"
+            );
         }
         assert!(rows.is_empty());
         let float = calls::cast(&image, BandFormat::Float).unwrap();

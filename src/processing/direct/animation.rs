@@ -190,13 +190,17 @@ fn is_opaque(pixels: &[u8]) -> bool {
 
 fn without_alpha(pixels: &[u8]) -> Vec<u8> {
     let (pixels, _) = pixels.as_chunks::<4>();
-    let colours = pixels.iter().flat_map(|[red, green, blue, _]| [*red, *green, *blue]);
+    let colours = pixels
+        .iter()
+        .flat_map(|[red, green, blue, _]| [*red, *green, *blue]);
     colours.collect()
 }
 
 fn with_alpha(colours: &[u8]) -> Vec<u8> {
     let (colours, _) = colours.as_chunks::<3>();
-    let pixels = colours.iter().flat_map(|[red, green, blue]| [*red, *green, *blue, u8::MAX]);
+    let pixels = colours
+        .iter()
+        .flat_map(|[red, green, blue]| [*red, *green, *blue, u8::MAX]);
     pixels.collect()
 }
 
@@ -206,3 +210,6 @@ fn too_large() -> Error {
 
 /// Pixels of a frame that is held at once; libvips works on larger ones strip by strip.
 const MOST_PIXELS: i64 = 4_000_000;
+
+#[cfg(test)]
+mod tests;
