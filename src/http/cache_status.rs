@@ -18,7 +18,9 @@ pub(super) fn write(headers: &mut HeaderMap, status: CacheStatus) {
         CacheOutcome::Bypass => ("fwd=bypass", false),
         CacheOutcome::Collapsed => ("fwd=uri-miss; collapsed", false),
     };
-    let mut text = format!("imgforge; {parameters}");
+    let mut text = String::with_capacity(ROOM);
+    text.push_str("imgforge; ");
+    text.push_str(parameters);
     if stored {
         text.push_str("; stored");
     }
@@ -36,12 +38,9 @@ pub(super) fn write(headers: &mut HeaderMap, status: CacheStatus) {
         _ => "MISS",
     };
     if let Ok(value) = HeaderValue::try_from(text) {
-        headers.insert(HeaderName::from_static("cache-status"), value);
+        headers.insert(CACHE_STATUS, value);
     }
-    headers.insert(
-        HeaderName::from_static("x-cache"),
-        HeaderValue::from_static(short),
-    );
+    headers.insert(X_CACHE, HeaderValue::from_static(short));
 }
 
 /// Writes how old the source's response is; only of use beside a `Cache-Control` that is the source's.
@@ -50,6 +49,11 @@ pub(super) fn age(headers: &mut HeaderMap, status: CacheStatus) {
         headers.insert(AGE, age.into());
     }
 }
+
+/// Room for most texts.
+const ROOM: usize = 64;
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 #[cfg(test)]
 mod tests {

@@ -10,34 +10,32 @@ use http::HeaderMap;
 
 use crate::config::access::TrustedProxies;
 
-/// Who sent a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Client {
-    /// For the log; empty on a Unix socket without forwarding headers.
-    pub(super) logged: String,
-    /// What rules may rely on: the peer, or what a trusted proxy says of it. `None` on a Unix socket that is not
-    /// trusted.
-    pub(super) address: Option<IpAddr>,
-}
-
-impl Client {
-    /// `peer`: the other end of the connection, `None` on a Unix socket.
-    pub(super) fn new(headers: &HeaderMap, peer: Option<IpAddr>, proxies: &TrustedProxies) -> Self {
-        let address = address(headers, peer, proxies);
-        let text = |address: Option<IpAddr>| address.map(|a| a.to_string()).unwrap_or_default();
-        let logged = if proxies.is_empty() {
-            named(headers).unwrap_or_else(|| text(peer))
-        } else {
-            text(address)
-        };
-        Self { logged, address }
+/// Who sent a request, for the log; empty on a Unix socket without forwarding headers. `peer` is the other end of the
+/// connection, `None` on a Unix socket.
+pub(super) fn logged(
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+    proxies: &TrustedProxies,
+) -> String {
+    let text = |address: Option<IpAddr>| address.map(|a| a.to_string()).unwrap_or_default();
+    if proxies.is_empty() {
+        named(headers).unwrap_or_else(|| text(peer))
+    } else {
+        text(address(headers, peer, proxies))
     }
 }
 
+/// Who sent a request, as far as rules may rely on it: the peer, or what a trusted proxy says of it. `None` on a Unix
+/// socket that is not trusted.
+///
 /// The last address of `X-Forwarded-For` that is no trusted proxy. Each proxy appends the address that it was called
 /// from, so everything in front of that one is hearsay. Something that is no address ends the search at the proxy that
 /// passed it on.
-fn address(headers: &HeaderMap, peer: Option<IpAddr>, proxies: &TrustedProxies) -> Option<IpAddr> {
+pub(super) fn address(
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+    proxies: &TrustedProxies,
+) -> Option<IpAddr> {
     if !proxies.trusts(peer) {
         return peer;
     }
@@ -126,12 +124,13 @@ mod tests {
         ];
         let peer: IpAddr = "9.9.9.9".parse().unwrap();
         for (given, expected) in rows {
-            let client = Client::new(&headers(given), Some(peer), &TrustedProxies::default());
-            assert_eq!(client.logged, expected, "{given:?}");
-            assert_eq!(client.address, Some(peer), "{given:?}");
+            let (given, none) = (headers(given), TrustedProxies::default());
+            assert_eq!(logged(&given, Some(peer), &none), expected, "{given:?}");
+            assert_eq!(address(&given, Some(peer), &none), Some(peer), "{given:?}");
         }
-        let unix = Client::new(&headers(&[]), None, &TrustedProxies::default());
-        assert_eq!((unix.logged.as_str(), unix.address), ("", None));
+        let (given, none) = (headers(&[]), TrustedProxies::default());
+        assert_eq!(logged(&given, None, &none), "");
+        assert_eq!(address(&given, None, &none), None);
     }
 
     #[test]
@@ -162,12 +161,17 @@ mod tests {
             for (name, value) in given {
                 map.append(name, value.parse().unwrap());
             }
-            let client = Client::new(&map, Some(peer.parse().unwrap()), &proxies);
-            assert_eq!(client.logged, expected, "{peer} {forwarded:?}");
+            let peer = Some(peer.parse().unwrap());
             assert_eq!(
-                client.address,
-                expected.parse().ok(),
-                "{peer} {forwarded:?}"
+                logged(&map, peer, &proxies),
+                expected,
+                "{peer:?} {forwarded:?}"
+            );
+            let expected = expected.parse().ok();
+            assert_eq!(
+                address(&map, peer, &proxies),
+                expected,
+                "{peer:?} {forwarded:?}"
             );
         }
     }
@@ -175,8 +179,8 @@ mod tests {
     #[test]
     fn a_unix_socket_is_trusted_by_name() {
         let given = headers(&[("x-forwarded-for", "1.1.1.1")]);
-        let address = |list| Client::new(&given, None, &proxies(list)).address;
-        assert_eq!(address("unix"), "1.1.1.1".parse().ok());
-        assert_eq!(address("10.0.0.0/8"), None);
+        let of_list = |list| address(&given, None, &proxies(list));
+        assert_eq!(of_list("unix"), "1.1.1.1".parse().ok());
+        assert_eq!(of_list("10.0.0.0/8"), None);
     }
 }

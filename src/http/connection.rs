@@ -4,7 +4,7 @@
 //! client that has shut down its sending side. [`Tracked`] supplies all three. Rule: `spec/http.md` sections 1 and 16.
 //!
 //! What remains of the library's own limits: a target above 65,534 bytes is answered 414, folded header lines and HTTP/1.2
-//! 400, and above 8,192 header lines 431.
+//! 400, and above 8,192 header lines 431, above 100 in a request that is sent before the answer to the one before it.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -57,6 +57,7 @@ pub(super) async fn run<S, H, F>(
     let io = TokioIo::new(Tracked {
         stream,
         exchange: Arc::clone(&exchange),
+        held: BytesMut::new(),
     });
     let service = service_fn(|request| {
         exchange.begin();
@@ -67,40 +68,66 @@ pub(super) async fn run<S, H, F>(
             Ok::<_, std::convert::Infallible>(answer)
         }
     });
-    let mut connection = hyper::server::conn::http1::Builder::new()
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
         .keep_alive(!timeouts.idle.is_zero())
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADER_LINES)
-        .header_read_timeout(None)
-        .serve_connection(io, service);
+        .header_read_timeout(None);
+    let mut connection = builder.serve_connection(io, service);
     let mut sleep = pin!(tokio::time::sleep_until(exchange.accepted + timeouts.read));
     let (mut drained, mut killed) = (pin!(drain.cancelled()), pin!(kill.cancelled()));
     let mut draining = false;
-    let finished = poll_fn(|cx| {
-        if !draining && drained.as_mut().poll(cx).is_ready() {
-            draining = true;
-            exchange.hurry();
-            Pin::new(&mut connection).graceful_shutdown();
-        }
-        if Pin::new(&mut connection).poll(cx).is_ready() {
-            return Poll::Ready(true);
-        }
-        // Phases change only inside the poll above, so the timer is always set from the current phase.
-        if let Some(deadline) = exchange.deadline() {
-            if sleep.deadline() != deadline {
-                sleep.as_mut().reset(deadline);
+    let ended = loop {
+        let ended = poll_fn(|cx| {
+            if !draining && drained.as_mut().poll(cx).is_ready() {
+                draining = true;
+                exchange.hurry();
+                Pin::new(&mut connection).graceful_shutdown();
             }
-            if sleep.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(false);
+            if Pin::new(&mut connection).poll(cx).is_ready() {
+                return Poll::Ready(Ended::Finished);
             }
+            if exchange.takes_room() {
+                return Poll::Ready(Ended::Crowded);
+            }
+            // Phases change only inside the poll above, so the timer is always set from the current phase.
+            if let Some(deadline) = exchange.deadline() {
+                if sleep.deadline() != deadline {
+                    sleep.as_mut().reset(deadline);
+                }
+                if sleep.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Ended::Cut);
+                }
+            }
+            killed.as_mut().poll(cx).map(|()| Ended::Cut)
+        })
+        .await;
+        if ended != Ended::Crowded {
+            break ended;
         }
-        killed.as_mut().poll(cx).map(|()| false)
-    })
-    .await;
-    if finished && exchange.left_unread() {
+        // The head is read once more from its start, by a parser that has room for it.
+        let mut parts = connection.into_parts();
+        parts.io.inner_mut().put_back(&parts.read_buf);
+        connection = builder
+            .max_headers(MOST_HEADER_LINES)
+            .keep_alive(!draining && !timeouts.idle.is_zero())
+            .serve_connection(parts.io, parts.service);
+    };
+    if ended == Ended::Finished && exchange.left_unread() {
         linger(connection.into_parts().io.into_inner().stream).await;
     }
+}
+
+/// Why a connection is not polled any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// By hyper, which has closed it.
+    Finished,
+    /// By a time limit or a stop.
+    Cut,
+    /// Not yet: the head that is coming has more lines than the parser takes.
+    Crowded,
 }
 
 /// The state that socket, service and timer of one connection share.
@@ -135,6 +162,16 @@ struct State {
     finish: Option<Box<dyn Send>>,
     unless_sent: Option<Box<dyn FnOnce() + Send>>,
     scanner: Scanner,
+    room: Room,
+}
+
+/// For how many header lines the parser has room. Room for all that are allowed would have to be made for each request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Usual,
+    /// A head needs more.
+    Wanted,
+    Most,
 }
 
 impl Exchange {
@@ -156,6 +193,7 @@ impl Exchange {
                 finish: None,
                 unless_sent: None,
                 scanner: Scanner::new(),
+                room: Room::Usual,
             }),
         }
     }
@@ -214,7 +252,8 @@ impl Exchange {
         state.deadline = state.deadline.map(|d| d.min(limit));
     }
 
-    fn received(&self, bytes: &mut [u8]) {
+    /// Whether the parser may see the bytes; otherwise it has to be given more room first.
+    fn received(&self, bytes: &mut [u8]) -> bool {
         let mut state = self.lock();
         if state.phase == Phase::Idle {
             state.scanner.expect_head();
@@ -224,6 +263,20 @@ impl Exchange {
             state.deadline = Some(state.read_deadline);
         }
         state.scanner.pass(bytes);
+        if state.room == Room::Usual && state.scanner.lines() > USUAL_HEADER_LINES {
+            state.room = Room::Wanted;
+        }
+        state.room != Room::Wanted
+    }
+
+    /// Whether the parser is to be given more room; from then on it has it.
+    fn takes_room(&self) -> bool {
+        let mut state = self.lock();
+        let wanted = state.room == Room::Wanted;
+        if wanted {
+            state.room = Room::Most;
+        }
+        wanted
     }
 
     /// Whether the end of the client's side is to be kept from hyper, which would drop the running exchange.
@@ -283,6 +336,17 @@ impl Drop for State {
 struct Tracked<S> {
     stream: S,
     exchange: Arc<Exchange>,
+    /// Bytes that were read and not parsed.
+    held: BytesMut,
+}
+
+impl<S> Tracked<S> {
+    /// Has bytes read again, before those that are held.
+    fn put_back(&mut self, bytes: &[u8]) {
+        let rest = std::mem::take(&mut self.held);
+        self.held.extend_from_slice(bytes);
+        self.held.extend_from_slice(&rest);
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
@@ -291,12 +355,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.held.is_empty() {
+            let length = buf.remaining().min(self.held.len());
+            buf.put_slice(&self.held.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &result {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
                 let received = buf.filled_mut().get_mut(before..).unwrap_or_default();
-                self.exchange.received(received);
+                if !self.exchange.received(received) {
+                    self.held.extend_from_slice(received);
+                    buf.set_filled(before);
+                    return Poll::Pending;
+                }
             }
             Poll::Ready(Ok(())) if self.exchange.hide_end(cx.waker()) => return Poll::Pending,
             Poll::Ready(Err(_)) => self.exchange.closed.cancel(),
@@ -376,7 +449,9 @@ impl Drop for TrackedBody {
 
 /// Longest request head. Rule: `spec/http.md` section 1, 1 MiB and a little slack.
 const MAX_HEAD_BYTES: usize = (1 << 20) + 4096;
-/// hyper reserves room for all of them at each request, and its header map panics above 24,576.
-const MAX_HEADER_LINES: usize = 8192;
+/// Lines for which hyper's parser has room on the stack, less one for the end.
+const USUAL_HEADER_LINES: usize = 99;
+/// hyper's header map panics above 24,576.
+const MOST_HEADER_LINES: usize = 8192;
 /// How long an incomplete request may delay a graceful stop.
 const STOP_READ_TIME: Duration = Duration::from_secs(5);

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::response::header_value;
 use crate::format::ImageFormat;
 
 /// The header of a processed image: name from the whole source URL, extension from the result.
@@ -47,10 +46,12 @@ pub(super) fn raw(
 fn build(filename: Option<&str>, stem: &str, extension: &str, attachment: bool) -> HeaderValue {
     let stem = filename.filter(|name| !name.is_empty()).unwrap_or(stem);
     let stem = if stem.is_empty() { "image" } else { stem };
-    let name = format!("{stem}{extension}");
     let kind = if attachment { "attachment" } else { "inline" };
-    let mut text = format!("{kind}; filename=\"");
-    for char in name.chars() {
+    let name = || stem.chars().chain(extension.chars());
+    let mut text = String::with_capacity(ROOM + stem.len());
+    text.push_str(kind);
+    text.push_str("; filename=\"");
+    for char in name() {
         match char {
             '"' => text.push_str("%22"),
             '\\' => text.push_str("%5C"),
@@ -59,15 +60,13 @@ fn build(filename: Option<&str>, stem: &str, extension: &str, attachment: bool) 
         }
     }
     text.push('"');
-    if !name.chars().all(|char| matches!(char, ' '..='~')) {
+    if !name().all(|char| matches!(char, ' '..='~')) {
+        let encoded = |text| utf8_percent_encode(text, EXTENDED_VALUE);
+        let (stem, extension) = (encoded(stem), encoded(extension));
         // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "; filename*=UTF-8''{}",
-            utf8_percent_encode(&name, EXTENDED_VALUE)
-        );
+        let _ = write!(text, "; filename*=UTF-8''{stem}{extension}");
     }
-    header_value(&text)
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(kind))
 }
 
 fn last_segment(path: &str) -> &str {
@@ -90,6 +89,8 @@ fn extension_of(content_type: &str) -> &'static str {
         .map_or("", |info| info.extension)
 }
 
+/// Room for what stands around the name.
+const ROOM: usize = 40;
 /// Everything but RFC 8187 `attr-char` is percent-encoded.
 const EXTENDED_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')

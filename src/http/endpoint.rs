@@ -3,6 +3,8 @@
 //! Exact routes first, then prefix routes; method and percent-decoded path must both match. The prefix is compared as it
 //! is written in the configuration.
 
+use std::borrow::Cow;
+
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -69,7 +71,7 @@ pub(super) struct RouteTable {
 impl RouteTable {
     /// The route of a method and a raw path.
     pub(super) fn endpoint(&self, method: &Method, raw_path: &str) -> Endpoint {
-        let path = percent_decode_str(raw_path).collect::<Vec<u8>>();
+        let path = Cow::from(percent_decode_str(raw_path));
         let Some(rest) = path.strip_prefix(self.prefix.as_bytes()) else {
             return Endpoint::Unmatched;
         };

@@ -14,8 +14,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue, SERVER,
-    TRANSFER_ENCODING, USER_AGENT,
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HOST, HeaderName,
+    HeaderValue, SERVER, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Full};
@@ -23,7 +23,6 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::timeout_at;
 
-use super::client::Client;
 use super::connection::{Exchange, ResponseBody};
 use super::endpoint::Endpoint;
 use super::report::Reported;
@@ -37,21 +36,36 @@ use crate::monitoring::{self, InProgress, Route, Verb};
 
 type Response = http::Response<ResponseBody>;
 
-/// Answers one request with the given routes.
-pub(super) async fn answer<R>(
-    app: &Arc<App>,
-    routes: &R,
-    peer: Option<IpAddr>,
-    request: Request<Incoming>,
-    exchange: Arc<Exchange>,
-) -> Response
-where
-    R: Service<
+/// warp filters as a service.
+pub(super) trait Filters:
+    Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = std::convert::Infallible>
+{
+}
+
+impl<S> Filters for S where
+    S: Service<
             Request<Empty<Bytes>>,
             Response = warp::reply::Response,
             Error = std::convert::Infallible,
-        >,
+        >
 {
+}
+
+/// The image route, and all others.
+#[derive(Clone, Debug)]
+pub(super) struct Routes<I, P> {
+    pub(super) image: I,
+    pub(super) pages: P,
+}
+
+/// Answers one request with the given routes.
+pub(super) async fn answer(
+    app: &Arc<App>,
+    routes: &Routes<impl Filters, impl Filters>,
+    peer: Option<IpAddr>,
+    request: Request<Incoming>,
+    exchange: Arc<Exchange>,
+) -> Response {
     if let Err(reason) = check(&request) {
         exchange.work(true);
         monitoring::status(400);
@@ -59,39 +73,39 @@ where
         exchange.hold(Finish::new(verb, Endpoint::Unmatched, Instant::now()));
         return bad_request(reason);
     }
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let (target, raw_path) = target(&head.uri, &exchange.take_swaps());
-    let endpoint = app.routes.endpoint(&head.method, &raw_path);
-    let started = Instant::now();
-    let trace = app.tracer.as_ref().filter(|_| endpoint == Endpoint::Image);
-    let target = app.redaction.get().logged(&app.routes, endpoint, target);
-    let trace = trace.map(|tracer| begin_trace(tracer, app, &head, &target, peer));
-    let mut finish = Finish::new(Verb::from(&head.method), endpoint, started);
+    let headers = std::mem::take(&mut head.headers);
+    let context = RequestContext::new(Facts {
+        app: Arc::clone(app),
+        id: request_id(&headers),
+        peer,
+        method: head.method.clone(),
+        headers: Arc::new(headers),
+        target,
+        endpoint: app.routes.endpoint(&head.method, &raw_path),
+        raw_path,
+        started: Instant::now(),
+        closed: exchange.closed(),
+    });
+    let tracer = app.tracer.as_ref();
+    let trace = tracer
+        .filter(|_| context.endpoint == Endpoint::Image)
+        .map(|tracer| begin_trace(tracer, &context, head.version));
+    let mut finish = Finish::new(Verb::from(&head.method), context.endpoint, context.started);
     finish.trace.clone_from(&trace);
     exchange.hold(finish);
-    let complete = drop_body(&head.headers, body, &exchange).await;
+    let complete = drop_body(&context.headers, body, &exchange).await;
     exchange.work(!complete);
     let mut response = if head.method == Method::OPTIONS && head.uri.path() == "*" {
         http::Response::new(full(""))
     } else {
-        let context = RequestContext::new(Facts {
-            id: request_id(&head.headers),
-            client: Client::new(&head.headers, peer, &app.proxies),
-            target,
-            raw_path,
-            method: head.method.clone(),
-            endpoint,
-            started,
-            closed: exchange.closed(),
-        });
-        let kept =
-            (endpoint == Endpoint::Image && app.reporters.wants_io()).then(|| head.headers.clone());
         let routed = route(routes, Request::from_parts(head, Empty::new()), &context);
         let mut response = trace::scope(trace, routed).await;
-        common_headers(response.headers_mut(), app, &context);
-        if endpoint == Endpoint::Image {
-            let (app, status) = (Arc::clone(app), response.status().as_u16());
-            exchange.unless_sent(move || unsent(&app, &context, status, kept.as_ref()));
+        common_headers(response.headers_mut(), &context);
+        if context.endpoint == Endpoint::Image {
+            let status = response.status().as_u16();
+            exchange.unless_sent(move || unsent(&context, status));
         }
         response
     };
@@ -104,59 +118,52 @@ where
 }
 
 /// What a trace says of a request before anything is done about it.
-fn begin_trace(
-    tracer: &Arc<dyn Tracer>,
-    app: &App,
-    head: &http::request::Parts,
-    target: &str,
-    peer: Option<IpAddr>,
-) -> Trace {
+fn begin_trace(tracer: &Arc<dyn Tracer>, context: &RequestContext, version: Version) -> Trace {
     let text = |name| {
-        let value = head.headers.get(name).map(HeaderValue::as_bytes);
+        let value = context.headers.get(name).map(HeaderValue::as_bytes);
         String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
     };
     let authority = text(HOST).parse::<http::uri::Authority>().ok();
     let facts = Head {
-        method: head.method.to_string(),
-        target: target.to_owned(),
+        method: context.method.to_string(),
+        target: context.logged_target().to_owned(),
         host: authority
             .as_ref()
             .map_or_else(String::new, |a| a.host().to_owned()),
         port: authority.as_ref().and_then(http::uri::Authority::port_u16),
-        peer: peer.map_or_else(String::new, |address| address.to_string()),
+        peer: context
+            .peer
+            .map_or_else(String::new, |address| address.to_string()),
         user_agent: text(USER_AGENT),
-        client_ip: Client::new(&head.headers, peer, &app.proxies).logged,
-        version: if head.version == Version::HTTP_10 {
+        client_ip: context.logged_client().to_owned(),
+        version: if version == Version::HTTP_10 {
             "1.0"
         } else {
             "1.1"
         },
     };
-    Trace::begin(Arc::clone(tracer), &head.headers, facts)
+    Trace::begin(Arc::clone(tracer), &context.headers, facts)
 }
 
-async fn route<R>(
-    routes: &R,
+async fn route(
+    routes: &Routes<impl Filters, impl Filters>,
     mut request: Request<Empty<Bytes>>,
     context: &RequestContext,
-) -> Response
-where
-    R: Service<
-            Request<Empty<Bytes>>,
-            Response = warp::reply::Response,
-            Error = std::convert::Infallible,
-        >,
-{
+) -> Response {
     if context.endpoint.is_logged() {
         log::started(context);
     }
     request.extensions_mut().insert(context.clone());
-    let answer = AssertUnwindSafe(async { routes.call(request).await })
-        .catch_unwind()
-        .await;
+    let answer = AssertUnwindSafe(async {
+        match context.endpoint {
+            Endpoint::Image => routes.image.call(request).await,
+            _ => routes.pages.call(request).await,
+        }
+    });
+    let answer = answer.catch_unwind().await;
     if context.endpoint == Endpoint::Unmatched {
         monitoring::status(404);
-        let detail = format!("Route for {} is not defined", context.target);
+        let detail = format!("Route for {} is not defined", context.logged_target());
         log::failed(context, &Error::new(Kind::RouteNotFound, detail));
     }
     match answer {
@@ -186,29 +193,27 @@ fn target(uri: &Uri, swaps: &[Swap]) -> (String, String) {
     (target, path)
 }
 
-fn common_headers(headers: &mut HeaderMap, app: &App, context: &RequestContext) {
-    headers.insert(SERVER, app.server_name.clone());
+fn common_headers(headers: &mut HeaderMap, context: &RequestContext) {
+    headers.insert(SERVER, context.app.server_name.clone());
+    headers.insert(X_REQUEST_ID, header_value(&context.id));
     headers.insert(
-        HeaderName::from_static("x-request-id"),
-        header_value(&context.id),
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_POLICY),
     );
-    let policy = HeaderName::from_static("content-security-policy");
-    headers.insert(policy, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
 }
 
 /// The connection ended before the response did.
-fn unsent(app: &App, context: &RequestContext, status: u16, headers: Option<&HeaderMap>) {
+fn unsent(context: &RequestContext, status: u16) {
     log::unsent(context, status);
-    if let Some(headers) = headers {
+    let reporters = &context.app.reporters;
+    if reporters.wants_io() {
         let reported = Reported {
-            app,
             context,
-            headers,
             noted: None,
         };
         let mut report = reported.report(&Error::new(Kind::Internal, log::UNSENT));
         report.class = "ResponseWrite".to_owned();
-        app.reporters.send(report);
+        reporters.send(report);
     }
 }
 
@@ -373,8 +378,9 @@ impl Drop for Finish {
     }
 }
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// On every response: `spec/http.md` section 8.1.
-const CONTENT_SECURITY_POLICY: &str =
+const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
 /// Longest request body that is read and dropped.
 const MAX_BODY_BYTES: u64 = 256 << 10;

@@ -12,46 +12,30 @@ use warp::reply::Response;
 
 use super::report::Reported;
 use super::request::{RequestContext, client_features};
-use super::{App, log};
+use super::{client, log};
 use crate::error::{Error, Kind};
 use crate::monitoring::trace::{self, Trace};
 use crate::monitoring::{self, InProgress, Reason, Span};
 use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Noted};
 
 /// Answers one image request.
-pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: HeaderMap) -> Response {
+pub(super) async fn image(context: RequestContext) -> Response {
+    let app = &context.app;
     monitoring::request_started();
     let mut outcome = Outcome {
         context: &context,
         recorded: false,
     };
     // Kept only where somebody may want to know.
-    let reported = app
-        .reporters
-        .is_on()
-        .then(|| (headers.clone(), Noted::default()));
+    let noted = app.reporters.is_on().then(Noted::default);
     let report = |error: &Error| {
-        if let Some((headers, noted)) = &reported {
-            let (app, context, noted) = (&*app, &context, Some(noted));
-            Reported {
-                app,
-                context,
-                headers,
-                noted,
-            }
-            .error(error);
+        if noted.is_some() {
+            let (context, noted) = (&context, noted.as_ref());
+            Reported { context, noted }.error(error);
         }
     };
-    let accepts_html = headers
-        .get_all(ACCEPT)
-        .iter()
-        .any(|line| String::from_utf8_lossy(line.as_bytes()).contains("text/html"));
-    let cross_origin = app.cors.is_on().then(|| headers.clone());
-    let answer = match app.secrets.get().check(&headers) {
-        Ok(()) => {
-            let noted = reported.as_ref().map(|(_, noted)| Noted::clone(noted));
-            run(&app, &context, headers, noted).await
-        }
+    let answer = match app.secrets.get().check(&context.headers) {
+        Ok(()) => run(&context, noted.clone()).await,
         Err(error) => Err(error),
     };
     let response = match answer {
@@ -68,29 +52,33 @@ pub(super) async fn image(app: Arc<App>, context: RequestContext, headers: Heade
         Err(error) => {
             outcome.failed(&error);
             report(&error);
-            app.writer.error(&error, accepts_html, &context.id)
+            app.writer
+                .error(&error, accepts_html(&context.headers), &context.id)
         }
     };
-    match cross_origin {
-        Some(headers) => app.cors.allow(response, &headers),
-        None => response,
+    if app.cors.is_on() {
+        app.cors.allow(response, &context.headers)
+    } else {
+        response
     }
 }
 
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .any(|line| String::from_utf8_lossy(line.as_bytes()).contains("text/html"))
+}
+
 /// The service under the request deadline, stopped early when the client goes. A panic is an internal error.
-async fn run(
-    app: &App,
-    context: &RequestContext,
-    headers: HeaderMap,
-    noted: Option<Noted>,
-) -> Result<ImageResponse, Error> {
-    let features = client_features(&headers, app.negotiation, app.client_hints);
+async fn run(context: &RequestContext, noted: Option<Noted>) -> Result<ImageResponse, Error> {
+    let app = &context.app;
     let deadline = tokio::time::Instant::from_std(context.started) + app.timeout;
     let request = ImageRequest {
         target: app.routes.image_target(&context.raw_path).to_owned(),
-        headers,
-        features,
-        client: context.client.address,
+        features: client_features(&context.headers, app.negotiation, app.client_hints),
+        headers: Arc::clone(&context.headers),
+        client: client::address(&context.headers, context.peer, &app.proxies),
         noted,
         deadline: Some(deadline),
     };

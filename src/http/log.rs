@@ -12,9 +12,9 @@ pub(super) fn started(context: &RequestContext) {
     tracing::info!(
         request_id = %context.id,
         method = %context.method,
-        client_ip = %context.client.logged,
+        client_ip = context.logged_client(),
         "Started {}",
-        context.target
+        context.logged_target()
     );
 }
 
@@ -24,12 +24,12 @@ pub(super) fn completed_image(context: &RequestContext, answer: &ImageResponse) 
         request_id = %context.id,
         method = %context.method,
         status = answer.status.as_u16(),
-        client_ip = %context.client.logged,
-        image_url = %answer.source_url,
-        processing_options = %answer.processing_options,
+        client_ip = context.logged_client(),
+        image_url = answer.understood.source_url(),
+        processing_options = answer.understood.canonical(),
         "Completed in {:?} {}",
         context.started.elapsed(),
-        context.target
+        context.logged_target()
     );
 }
 
@@ -91,7 +91,7 @@ fn fields(context: &RequestContext) -> RequestContextFields<'_> {
     RequestContextFields {
         id: &context.id,
         method: context.method.as_str(),
-        client_ip: &context.client.logged,
-        target: &context.target,
+        client_ip: context.logged_client(),
+        target: context.logged_target(),
     }
 }

@@ -35,7 +35,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
@@ -146,44 +146,30 @@ impl App {
     }
 }
 
-/// The routes of `spec/http.md` section 3. [`gateway`] has decided which one it is; each filter takes its own.
-fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
-    let with_app = warp::any().map(move || Arc::clone(&app));
-    let image = on(Endpoint::Image)
-        .and(with_app.clone())
-        .and(warp::ext::get::<RequestContext>())
-        .and(warp::header::headers_cloned())
-        .then(|app, context, headers| {
-            // Boxed: the filters around it move it from hand to hand.
-            Box::pin(image::image(app, context, headers))
-        });
+/// The image route. [`gateway`] has decided that a request is for it.
+fn image_route() -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    context().then(|context| {
+        // Boxed: the filters around it move it from hand to hand.
+        Box::pin(image::image(context))
+    })
+}
+
+/// The other routes of `spec/http.md` section 3. [`gateway`] has decided which one it is; each filter takes its own.
+fn pages() -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
     let always = on(Endpoint::Always)
-        .and(with_app.clone())
-        .and(warp::method())
-        .and(warp::header::headers_cloned())
-        .map(|app: Arc<App>, method: Method, headers: HeaderMap| {
-            let response = app.writer.always();
-            if method == Method::OPTIONS {
-                app.cors.preflight(response, &headers)
-            } else {
-                app.cors.allow(response, &headers)
-            }
-        });
+        .and(context())
+        .map(|context: RequestContext| always(&context));
     let landing = on(Endpoint::Landing)
-        .and(with_app.clone())
-        .map(|app: Arc<App>| app.writer.landing(pages::LANDING));
-    let health = on(Endpoint::Health)
-        .and(with_app.clone())
-        .then(pages::health);
-    let ready = on(Endpoint::Ready).and(with_app).then(pages::ready);
+        .and(context())
+        .map(|context: RequestContext| context.app.writer.landing(pages::LANDING));
+    let health = on(Endpoint::Health).and(context()).then(pages::health);
+    let ready = on(Endpoint::Ready).and(context()).then(pages::ready);
     let status = on(Endpoint::Status).map(pages::status);
     let absent = on(Endpoint::Favicon)
         .or(on(Endpoint::WellKnown))
         .unify()
         .map(not_found);
-    image
-        .or(always)
-        .unify()
+    always
         .or(landing)
         .unify()
         .or(health)
@@ -198,8 +184,22 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response,), Error = Infallibl
         .unify()
 }
 
-fn on(endpoint: Endpoint) -> impl Filter<Extract = (), Error = Rejection> + Clone {
+fn context() -> impl Filter<Extract = (RequestContext,), Error = Rejection> + Clone {
     warp::ext::get::<RequestContext>()
+}
+
+fn always(context: &RequestContext) -> Response {
+    let app = &context.app;
+    let response = app.writer.always();
+    if context.method == Method::OPTIONS {
+        app.cors.preflight(response, &context.headers)
+    } else {
+        app.cors.allow(response, &context.headers)
+    }
+}
+
+fn on(endpoint: Endpoint) -> impl Filter<Extract = (), Error = Rejection> + Clone {
+    context()
         .and_then(move |context: RequestContext| {
             let matches = context.endpoint == endpoint;
             std::future::ready(if matches {

@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
+use super::request::RequestContext;
 use super::response::plain;
 use super::{App, ready};
 
@@ -14,8 +15,9 @@ use super::{App, ready};
 pub type HealthProbe = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Health: a tiny operation of the image library within five seconds.
-pub(super) async fn health(app: Arc<App>) -> Response {
-    let mut response = if is_healthy(&app).await {
+pub(super) async fn health(context: RequestContext) -> Response {
+    let app = &context.app;
+    let mut response = if is_healthy(app).await {
         plain(StatusCode::OK, app.health_message.clone())
     } else {
         tracing::error!("health check failed");
@@ -28,8 +30,9 @@ pub(super) async fn health(app: Arc<App>) -> Response {
 }
 
 /// Readiness: healthy, not about to stop, and with room in the queue.
-pub(super) async fn ready(app: Arc<App>) -> Response {
-    let healthy = is_healthy(&app).await;
+pub(super) async fn ready(context: RequestContext) -> Response {
+    let app = &context.app;
+    let healthy = is_healthy(app).await;
     ready::response(app.readiness.objection(healthy, Instant::now()))
 }
 

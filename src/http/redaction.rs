@@ -20,11 +20,11 @@ pub struct Redaction {
 
 impl Redaction {
     /// For log lines.
-    pub(super) fn logged(&self, routes: &RouteTable, endpoint: Endpoint, target: String) -> String {
+    pub(super) fn logged(&self, routes: &RouteTable, endpoint: Endpoint, target: &str) -> String {
         if endpoint != Endpoint::Image {
-            return target;
+            return target.to_owned();
         }
-        self.target(routes, &target, self.hide_from_log)
+        self.target(routes, target, self.hide_from_log)
     }
 
     /// For others: error reports.
@@ -114,7 +114,7 @@ mod tests {
             health_check_path: String::new(),
             full_head: false,
         };
-        redaction.logged(&routes, Endpoint::Image, target.to_owned())
+        redaction.logged(&routes, Endpoint::Image, target)
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! What error reporting is told about a request. Rule: `spec/http.md` section 11.
 
-use http::HeaderMap;
 use http::header::HOST;
 
-use super::App;
 use super::request::RequestContext;
 use crate::error::Error;
 use crate::redact;
@@ -12,9 +10,7 @@ use crate::service::Noted;
 
 /// A request as far as reports are concerned.
 pub(super) struct Reported<'a> {
-    pub(super) app: &'a App,
     pub(super) context: &'a RequestContext,
-    pub(super) headers: &'a HeaderMap,
     /// What the request turned out to ask for; nothing where it was refused before.
     pub(super) noted: Option<&'a Noted>,
 }
@@ -22,8 +18,8 @@ pub(super) struct Reported<'a> {
 impl Reported<'_> {
     /// Reports an error, if any service wants to hear of it.
     pub(super) fn error(&self, error: &Error) {
-        if self.app.reporters.wants(error) {
-            self.app.reporters.send(self.report(error));
+        if self.context.app.reporters.wants(error) {
+            self.context.app.reporters.send(self.report(error));
         }
     }
 
@@ -32,15 +28,15 @@ impl Reported<'_> {
         let mut report = Report::new(error);
         report.method = self.context.method.to_string();
         report.url = self.url();
-        report.headers = reportable_headers(self.headers);
+        report.headers = reportable_headers(&self.context.headers);
         let mut fact = |name, value: &str| {
             report.facts.push((name, redact::text(value).into_owned()));
         };
         fact("Request ID", &self.context.id);
         if let Some(asked) = self.noted.and_then(|noted| noted.get()) {
-            fact("Source Image URL", &asked.source_url);
-            fact("Source Image Origin", &origin(&asked.source_url));
-            fact("Processing Options", &asked.processing_options);
+            fact("Source Image URL", asked.source_url());
+            fact("Source Image Origin", &origin(asked.source_url()));
+            fact("Processing Options", asked.canonical());
         }
         if let Some(url) = error.kind().docs_url() {
             fact("Documentation URL", url);
@@ -50,7 +46,7 @@ impl Reported<'_> {
 
     fn url(&self) -> String {
         let text = |name: &str| {
-            let value = self.headers.get(name)?;
+            let value = self.context.headers.get(name)?;
             value.to_str().ok()
         };
         let scheme = match text("x-forwarded-proto") {
@@ -58,7 +54,7 @@ impl Reported<'_> {
             _ => "http",
         };
         let host = text(HOST.as_str()).unwrap_or("localhost");
-        let app = self.app;
+        let app = &self.context.app;
         let target = app
             .redaction
             .get()

@@ -1,32 +1,45 @@
 //! What is read from a request before its route runs: identity and the client's abilities.
 //! Rules: `spec/http.md` sections 2 and 10.
 
+use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::{HeaderMap, Method};
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Client;
 use super::endpoint::Endpoint;
+use super::{App, client};
 use crate::config::processing::Negotiation;
 use crate::options::ClientFeatures;
 
 /// Facts about one request that its route and its log lines need; cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct RequestContext(Arc<Facts>);
+pub(super) struct RequestContext(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    facts: Facts,
+    // Most requests of a server that does not log them need neither.
+    logged_client: OnceLock<String>,
+    logged_target: OnceLock<String>,
+}
 
 #[derive(Debug)]
 pub(super) struct Facts {
+    /// The server that it was sent to.
+    pub(super) app: Arc<App>,
     /// Value of `X-Request-ID`.
     pub(super) id: String,
-    /// Who sent it.
-    pub(super) client: Client,
+    /// The other end of the connection; `None` on a Unix socket.
+    pub(super) peer: Option<IpAddr>,
     /// Request method.
     pub(super) method: Method,
-    /// Target as received, without secrets, for the log.
+    /// Request headers.
+    pub(super) headers: Arc<HeaderMap>,
+    /// Target as received.
     pub(super) target: String,
     /// Path part of the target, undecoded.
     pub(super) raw_path: String,
@@ -40,7 +53,26 @@ pub(super) struct Facts {
 
 impl RequestContext {
     pub(super) fn new(facts: Facts) -> Self {
-        Self(Arc::new(facts))
+        Self(Arc::new(Shared {
+            facts,
+            logged_client: OnceLock::new(),
+            logged_target: OnceLock::new(),
+        }))
+    }
+
+    /// Who sent it, for the log.
+    pub(super) fn logged_client(&self) -> &str {
+        let logged = || client::logged(&self.headers, self.peer, &self.app.proxies);
+        self.0.logged_client.get_or_init(logged)
+    }
+
+    /// Target as received, without secrets, for the log.
+    pub(super) fn logged_target(&self) -> &str {
+        let app = &self.app;
+        let redaction = || app.redaction.get();
+        self.0
+            .logged_target
+            .get_or_init(|| redaction().logged(&app.routes, self.endpoint, &self.target))
     }
 }
 
@@ -48,7 +80,7 @@ impl std::ops::Deref for RequestContext {
     type Target = Facts;
 
     fn deref(&self) -> &Facts {
-        &self.0
+        &self.0.facts
     }
 }
 

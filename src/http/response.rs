@@ -59,17 +59,21 @@ impl Writer {
     /// A processed image, a "not modified" or a raw stream.
     pub(super) fn image(&self, response: ImageResponse, now: SystemTime) -> Response {
         let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
+        let (url, delivery) = (
+            response.understood.source_url(),
+            response.understood.delivery(),
+        );
         match response.kind {
             ReplyKind::Processed { format, sizes } => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.info().mime));
-                let name = response.filename.as_deref();
-                let attachment = response
+                let name = delivery.filename.as_deref();
+                let attachment = delivery
                     .attachment
                     .unwrap_or(self.delivery.return_attachment);
-                let value = disposition::processed(&response.source_url, name, format, attachment);
+                let value = disposition::processed(url, name, format, attachment);
                 headers.insert(CONTENT_DISPOSITION, value);
                 self.validators(&mut headers, &response.source_headers);
-                self.canonical(&mut headers, &response.source_url);
+                self.canonical(&mut headers, url);
                 if self.delivery.enable_debug_headers {
                     debug_headers(&mut headers, sizes);
                 }
@@ -85,7 +89,7 @@ impl Writer {
             &self.delivery,
             response.status,
             caching::Limits {
-                expires: response.expires,
+                expires: delivery.expires,
                 max_age: response.max_age,
             },
             &response.source_headers,
@@ -158,6 +162,10 @@ impl Writer {
 
     fn raw(&self, headers: &mut HeaderMap, response: &ImageResponse) {
         let source = &response.source_headers;
+        let (url, delivery) = (
+            response.understood.source_url(),
+            response.understood.delivery(),
+        );
         for name in RELAYED {
             for value in source.get_all(&name) {
                 headers.append(name.clone(), value.clone());
@@ -168,14 +176,14 @@ impl Writer {
         }
         if response.status.is_success() {
             let content_type = source.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-            let name = response.filename.as_deref();
-            let attachment = response
+            let name = delivery.filename.as_deref();
+            let attachment = delivery
                 .attachment
                 .unwrap_or(self.delivery.return_attachment);
-            let value = disposition::raw(&response.source_url, name, content_type, attachment);
+            let value = disposition::raw(url, name, content_type, attachment);
             headers.insert(CONTENT_DISPOSITION, value);
         }
-        self.canonical(headers, &response.source_url);
+        self.canonical(headers, url);
     }
 
     fn validators(&self, headers: &mut HeaderMap, source: &HeaderMap) {
@@ -215,11 +223,11 @@ pub(super) fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response {
 
 /// A header value from any text: control characters become spaces, other bytes pass.
 pub(super) fn header_value(text: &str) -> HeaderValue {
-    let bytes: Vec<u8> = text
-        .bytes()
-        .map(|byte| if byte.is_ascii_control() { b' ' } else { byte })
-        .collect();
-    HeaderValue::from_bytes(&bytes).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::from_str(text).unwrap_or_else(|_| {
+        let visible = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
+        let bytes: Vec<u8> = text.bytes().map(visible).collect();
+        HeaderValue::from_bytes(&bytes).unwrap_or_else(|_| HeaderValue::from_static(""))
+    })
 }
 
 fn bytes(body: Bytes) -> Response {

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Timeouts};
+use super::gateway::{self, Routes};
 use super::listener::{Connection, Listener};
-use super::{App, gateway, routes};
+use super::{App, image_route, pages};
 use crate::config::ServerConfig;
 
 /// Serves until `stop` fires. Then the listener closes at once, idle connections close, and running requests get the
@@ -68,7 +69,10 @@ async fn accept(
         cap => cap.min(Semaphore::MAX_PERMITS),
     };
     let permits = Arc::new(Semaphore::new(permits));
-    let service = TowerToHyperService::new(warp::service(routes(Arc::clone(&app))));
+    let routes = Routes {
+        image: TowerToHyperService::new(warp::service(image_route())),
+        pages: TowerToHyperService::new(warp::service(pages())),
+    };
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let connection = match listener.accept().await {
             Ok(connection) => connection,
@@ -79,7 +83,7 @@ async fn accept(
                 continue;
             }
         };
-        let (app, service) = (Arc::clone(&app), service.clone());
+        let (app, routes) = (Arc::clone(&app), routes.clone());
         let (stop, kill) = (stop.clone(), kill.clone());
         tasks.spawn(async move {
             let _permit = permit;
@@ -87,9 +91,9 @@ async fn accept(
                 Connection::Tcp(_, peer) => Some(*peer),
                 Connection::Unix(_) => None,
             };
-            let (app, service) = (&app, &service);
+            let (app, routes) = (&app, &routes);
             let handler =
-                move |request, exchange| gateway::answer(app, service, peer, request, exchange);
+                move |request, exchange| gateway::answer(app, routes, peer, request, exchange);
             match connection {
                 Connection::Tcp(stream, _) => {
                     connection::run(stream, timeouts, stop, kill, handler).await

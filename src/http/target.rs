@@ -12,6 +12,8 @@ pub(super) type Swap = (usize, u8);
 #[derive(Debug)]
 pub(super) struct Scanner {
     place: Place,
+    /// Ended lines of the head, without the first.
+    lines: usize,
     swaps: Vec<Swap>,
 }
 
@@ -33,12 +35,14 @@ impl Scanner {
     pub(super) fn new() -> Self {
         Self {
             place: Place::Method,
+            lines: 0,
             swaps: Vec::new(),
         }
     }
 
     /// A new head is expected. Bytes that had been read ahead leave the scanner lost.
     pub(super) fn expect_head(&mut self) {
+        self.lines = 0;
         if self.place == Place::End {
             self.place = Place::Method;
         } else {
@@ -64,12 +68,19 @@ impl Scanner {
                 }
                 Place::Lines { at_start: true } if *byte == b'\n' => Place::End,
                 Place::Lines { at_start: true } if *byte == b'\r' => self.place,
-                Place::Lines { .. } => Place::Lines {
-                    at_start: *byte == b'\n',
-                },
+                Place::Lines { .. } => {
+                    let at_start = *byte == b'\n';
+                    self.lines += usize::from(at_start);
+                    Place::Lines { at_start }
+                }
                 Place::End | Place::Lost => Place::Lost,
             };
         }
+    }
+
+    /// How many header lines of the head have been seen to their end.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
     }
 
     /// The swaps of the head that has been parsed.

@@ -5,14 +5,14 @@
 
 mod line;
 mod sample;
+mod stdout;
 mod syslog;
 #[cfg(test)]
 mod tests;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::Write as _;
 use std::panic::PanicHookInfo;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -26,6 +26,7 @@ use crate::monitoring;
 use crate::telemetry::log;
 use line::{CRITICAL, Record, Severity};
 use sample::{Sampler, kind};
+use stdout::Stdout;
 use syslog::Syslog;
 
 pub use syslog::SyslogError;
@@ -39,9 +40,10 @@ pub fn init(config: &LogConfig, exported: Option<Level>) -> Result<(), SyslogErr
     let mut outputs = vec![Output {
         filter: filter(config, Threshold::Level(config.level)),
         format: config.format,
-        write: Box::new(|_, line| {
-            // That nobody reads it is no reason to stop.
-            let _ = writeln!(std::io::stdout().lock(), "{line}");
+        write: Box::new(|severity, line| {
+            STDOUT
+                .get_or_init(|| Stdout::open(stdout::print))
+                .line(severity, line);
         }),
     }];
     let connected = if config.syslog.enabled {
@@ -88,8 +90,11 @@ fn panicked(info: &PanicHookInfo<'_>) {
     tracing::error!(error, source, stack, "panic");
 }
 
-/// Waits until the lines so far have been given to syslog, at most `limit`.
+/// Writes the lines so far, and waits until they have been given to syslog, at most `limit`.
 pub fn flush(limit: Duration) {
+    if let Some(stdout) = STDOUT.get() {
+        stdout.flush();
+    }
     if let Some(syslog) = SYSLOG.get() {
         syslog.flush(limit);
     }
@@ -108,7 +113,7 @@ struct Output {
     write: Write,
 }
 
-/// Takes a line without its end. Must not wait.
+/// Takes a line without its end. Waits for nothing but a reader of standard output that is far behind.
 type Write = Box<dyn Fn(Severity, &str) + Send + Sync>;
 
 /// Turns events into lines.
@@ -215,4 +220,5 @@ fn filter(config: &LogConfig, threshold: Threshold) -> Targets {
 /// How long the last line may take to reach syslog.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+static STDOUT: OnceLock<Arc<Stdout>> = OnceLock::new();
 static SYSLOG: OnceLock<Syslog> = OnceLock::new();

@@ -19,7 +19,7 @@ pub enum Answer {
     /// A picture.
     Image(Arc<Finished>),
     /// The source says that the client's copy is still good; holds its validators.
-    NotModified(HeaderMap),
+    NotModified(Arc<HeaderMap>),
 }
 
 /// A finished picture.
@@ -28,7 +28,7 @@ pub struct Finished {
     pub(super) body: Bytes,
     pub(super) format: ImageFormat,
     /// Those headers of the source's response that decide headers of ours.
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Arc<HeaderMap>,
     pub(super) sizes: Sizes,
     /// The error that the fallback image stands in for.
     pub(super) fallback_for: Option<Error>,
@@ -36,7 +36,7 @@ pub struct Finished {
 
 impl Answer {
     /// The source's headers that came with the answer.
-    pub(super) fn source_headers(&self) -> &HeaderMap {
+    pub(super) fn source_headers(&self) -> &Arc<HeaderMap> {
         match self {
             Self::Image(finished) => &finished.headers,
             Self::NotModified(headers) => headers,
@@ -46,7 +46,7 @@ impl Answer {
     /// The reply to one request; `config` says how a fallback image is answered.
     pub(super) fn into_response(
         self,
-        understood: &Understood,
+        understood: &Arc<Understood>,
         cache_status: Option<CacheStatus>,
         config: &AssetsConfig,
     ) -> ImageResponse {
@@ -66,7 +66,7 @@ impl Answer {
 }
 
 impl Finished {
-    fn response(&self, understood: &Understood, config: &AssetsConfig) -> ImageResponse {
+    fn response(&self, understood: &Arc<Understood>, config: &AssetsConfig) -> ImageResponse {
         let fallback = self.fallback_for.as_ref();
         let status = fallback.map_or(200, |error| {
             config.fallback_status.unwrap_or(error.outcome().status)
@@ -82,7 +82,7 @@ impl Finished {
                 .filter(|s| s.as_u16() >= 200)
                 .unwrap_or_default(),
             body: Body::Bytes(self.body.clone()),
-            source_headers: self.headers.clone(),
+            source_headers: Arc::clone(&self.headers),
             fallback_for: fallback.cloned(),
             max_age: fallback.map(|_| config.fallback_ttl).filter(|ttl| *ttl > 0),
             ..empty(kind, understood)
@@ -91,19 +91,14 @@ impl Finished {
 }
 
 /// 200 without a body, with what the URL says about delivery.
-pub(super) fn empty(kind: ReplyKind, understood: &Understood) -> ImageResponse {
-    let delivery = &understood.parsed.options.delivery;
+pub(super) fn empty(kind: ReplyKind, understood: &Arc<Understood>) -> ImageResponse {
     ImageResponse {
         status: StatusCode::OK,
         body: Body::Empty,
         kind,
-        source_headers: HeaderMap::new(),
-        source_url: understood.parsed.source_url.clone(),
-        expires: delivery.expires,
+        source_headers: Arc::default(),
+        understood: Arc::clone(understood),
         max_age: None,
-        filename: delivery.filename.clone(),
-        attachment: delivery.attachment,
-        processing_options: understood.canonical().to_owned(),
         fallback_for: None,
         cache_status: None,
         quota: None,

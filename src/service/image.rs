@@ -20,7 +20,7 @@ use super::rate_limits::RateLimits;
 use super::rules::Rules;
 use super::validators;
 use super::workers::{CancelHandle, Workers};
-use super::{Asked, CacheOutcome, ImageRequest, ImageResponse, Images, Sizes};
+use super::{CacheOutcome, ImageRequest, ImageResponse, Images, Sizes};
 use crate::cache::{Freshness, SingleFlight, Store};
 use crate::config::{AssetsConfig, DeliveryConfig};
 use crate::error::{Error, Kind, Quota};
@@ -172,10 +172,7 @@ impl ImageService {
         let parsed = &understood.parsed;
         trace::describe(&parsed.source_url, || understood.canonical().to_owned());
         if let Some(noted) = &request.noted {
-            noted.get_or_init(|| Asked {
-                source_url: parsed.source_url.clone(),
-                processing_options: understood.canonical().to_owned(),
-            });
+            noted.get_or_init(|| Arc::clone(understood));
         }
         if parsed.options.raw {
             // Boxed, so that a hit on the cache does not carry the state of everything that it is spared.
@@ -319,7 +316,7 @@ impl ImageService {
             answer: Answer::Image(Arc::new(Finished {
                 body: processed.bytes,
                 format: processed.format,
-                headers,
+                headers: headers.into(),
                 sizes,
                 fallback_for,
             })),
@@ -338,7 +335,7 @@ fn not_modified(wanted: &Wanted, headers: HeaderMap, freshness: Option<Freshness
             confirmed: true,
         },
         None => Made {
-            answer: Answer::NotModified(headers),
+            answer: Answer::NotModified(headers.into()),
             freshness: None,
             confirmed: false,
         },

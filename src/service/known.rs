@@ -11,11 +11,11 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 use crate::cache::CacheKey;
-use crate::options::{ClientFeatures, ParsedRequest};
+use crate::options::{ClientFeatures, Delivery, ParsedRequest};
 
-/// What a request asks for, and texts that are made of it for each answer.
+/// What a URL turned out to ask for, and texts that are made of it for each answer.
 #[derive(Debug)]
-pub(super) struct Understood {
+pub struct Understood {
     pub(super) parsed: ParsedRequest,
     canonical: OnceLock<String>,
     key: OnceLock<CacheKey>,
@@ -23,7 +23,8 @@ pub(super) struct Understood {
 }
 
 impl Understood {
-    pub(super) fn new(parsed: ParsedRequest) -> Self {
+    /// Wraps what was parsed.
+    pub fn new(parsed: ParsedRequest) -> Self {
         Self {
             parsed,
             canonical: OnceLock::new(),
@@ -32,8 +33,18 @@ impl Understood {
         }
     }
 
-    /// Canonical form of the options, for logs and traces.
-    pub(super) fn canonical(&self) -> &str {
+    /// The source URL after replacements and base URL.
+    pub fn source_url(&self) -> &str {
+        &self.parsed.source_url
+    }
+
+    /// Options that decide headers of the response.
+    pub fn delivery(&self) -> &Delivery {
+        &self.parsed.options.delivery
+    }
+
+    /// Canonical form of the options, for logs, traces and reports.
+    pub fn canonical(&self) -> &str {
         self.canonical
             .get_or_init(|| self.parsed.options.to_string())
     }

@@ -300,7 +300,7 @@ impl Wanted {
         Some(Answer::Image(Arc::new(Finished {
             body: kept.value.body.clone(),
             format: kept.value.format,
-            headers: validators::confirmed(&kept.value.headers, not_modified),
+            headers: validators::confirmed(&kept.value.headers, not_modified).into(),
             sizes: kept.value.sizes,
             fallback_for: None,
         })))

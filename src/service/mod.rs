@@ -33,6 +33,8 @@ use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::options::ClientFeatures;
 
+pub use known::Understood;
+
 /// The use case that a transport calls for one image.
 pub trait Images: Send + Sync + 'static {
     /// Answers one request. Dropping the future cancels the work: the client has gone or the deadline has passed.
@@ -51,7 +53,7 @@ pub struct ImageRequest {
     /// The raw request target as received, without the route prefix and without the query.
     pub target: String,
     /// Request headers; conditional headers, `Range` and the like are read from here.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
     /// What the headers say about the client, already filtered by configuration.
     pub features: ClientFeatures,
     /// Address of the client as far as it can be trusted: its own, or what a trusted proxy says. `None` where it has none.
@@ -63,16 +65,7 @@ pub struct ImageRequest {
 }
 
 /// What a request asks for, for error reports. Filled once, after parsing.
-pub type Noted = Arc<OnceLock<Asked>>;
-
-/// What a URL turned out to ask for.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// The source URL after replacements and base URL.
-    pub source_url: String,
-    /// Canonical form of the options.
-    pub processing_options: String,
-}
+pub type Noted = Arc<OnceLock<Arc<Understood>>>;
 
 /// What a transport sends out. Headers are written by `http::response` from these facts only.
 #[derive(Debug)]
@@ -84,19 +77,11 @@ pub struct ImageResponse {
     /// Which header rules apply.
     pub kind: ReplyKind,
     /// Headers of the source's response: validators, caching, and for raw replies what is relayed.
-    pub source_headers: HeaderMap,
-    /// The source URL after replacements and base URL.
-    pub source_url: String,
-    /// The `expires` option.
-    pub expires: Option<i64>,
+    pub source_headers: Arc<HeaderMap>,
+    /// What the URL asked for: its delivery options decide headers.
+    pub understood: Arc<Understood>,
     /// Longest caching in seconds, above 0, where the body stands in for one that could not be had.
     pub max_age: Option<u64>,
-    /// The `filename` option.
-    pub filename: Option<String>,
-    /// The `return_attachment` option.
-    pub attachment: Option<bool>,
-    /// Canonical form of the options, for the log.
-    pub processing_options: String,
     /// The error that a fallback image stands in for.
     pub fallback_for: Option<Error>,
     /// How the result cache took part; `None` where no cache is on.

@@ -19,7 +19,7 @@ impl ImageService {
     pub(super) async fn stream(
         &self,
         request: &ImageRequest,
-        understood: &Understood,
+        understood: &Arc<Understood>,
     ) -> Result<ImageResponse, Error> {
         let parsed = &understood.parsed;
         let fetch = FetchCount::begin(&parsed.source_url);
@@ -47,7 +47,7 @@ impl ImageService {
         Ok(ImageResponse {
             status: raw.status,
             body: Body::Stream(raw.body),
-            source_headers: raw.headers,
+            source_headers: Arc::new(raw.headers),
             ..empty(ReplyKind::Raw, understood)
         })
     }

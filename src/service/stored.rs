@@ -48,7 +48,7 @@ impl Cached for Arc<Finished> {
         Some(Self::new(Finished {
             body,
             format: ImageFormat::from_name(value.get("format")?.as_str()?)?,
-            headers: headers(value.get("headers")?)?,
+            headers: headers(value.get("headers")?)?.into(),
             sizes: Sizes {
                 origin: size("origin"),
                 result: size("result"),
@@ -129,7 +129,7 @@ mod tests {
             let finished = Arc::new(Finished {
                 body: Bytes::from_static(b"body"),
                 format: ImageFormat::Webp,
-                headers: headers.clone(),
+                headers: headers.clone().into(),
                 sizes: Sizes {
                     origin,
                     result: Some(Size {

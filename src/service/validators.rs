@@ -3,6 +3,7 @@
 //! Pure functions over headers. Rule: `spec/http.md` section 8.4. Raw requests do not pass through here: busters do not
 //! apply to them.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -92,7 +93,7 @@ pub(super) fn confirmed(kept: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap
 /// Turns a kept answer into "not modified" where the client's conditions, as a source would see them, hold.
 pub(super) fn unless_modified(answer: Answer, conditions: &HeaderMap) -> Answer {
     if is_unmodified(answer.source_headers(), conditions) {
-        Answer::NotModified(answer.source_headers().clone())
+        Answer::NotModified(Arc::clone(answer.source_headers()))
     } else {
         answer
     }

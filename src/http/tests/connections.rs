@@ -120,6 +120,34 @@ async fn head_limits() {
 }
 
 #[tokio::test]
+async fn one_connection_takes_heads_of_few_and_of_many_lines() {
+    let server = TestServer::start(|_| ());
+    let mut stream = server.connect().await;
+    let head = |lines: usize| {
+        let lines: String = (0..lines).map(|n| format!("A{n}: b\r\n")).collect();
+        format!(
+            "GET /_/echo/{} HTTP/1.1\r\nHost: t\r\n{lines}\r\n",
+            lines.len()
+        )
+    };
+    // In pieces, so that the parser has seen some of its lines.
+    for lines in [1, 150, 97, 98, 99, 100, 101, 5000] {
+        let head = head(lines);
+        let (first, last) = head.split_at(head.len() / 2);
+        stream.write_all(first.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stream.write_all(last.as_bytes()).await.unwrap();
+        let reply = read_one(&mut stream).await;
+        assert_eq!(reply.status, 200, "{lines}");
+        let target = head.split(' ').nth(1).unwrap();
+        assert!(
+            reply.body.contains("echo") && target.ends_with(&reply.body),
+            "{lines}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn bodies_are_dropped() {
     let server = TestServer::start(|_| ());
     let body = "x".repeat(200_000);

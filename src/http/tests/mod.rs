@@ -29,8 +29,11 @@ use crate::error::{Error, Kind};
 use crate::format::ImageFormat;
 use crate::geometry::Size;
 use crate::live::Live;
+use crate::options::{Options, ParsedRequest};
 use crate::reporting::Reporters;
-use crate::service::{Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes};
+use crate::service::{
+    Body, CacheOutcome, ImageRequest, ImageResponse, Images, ReplyKind, Sizes, Understood,
+};
 
 /// Answers by the second segment of the target.
 #[derive(Default)]
@@ -106,7 +109,7 @@ async fn script(request: ImageRequest) -> Result<ImageResponse, Error> {
         }
         "raw-breaks" => {
             answer.kind = ReplyKind::Raw;
-            answer.source_headers.remove("content-length");
+            Arc::make_mut(&mut answer.source_headers).remove("content-length");
             answer.body = stream(vec![Ok("ab"), Err(())]);
         }
         "raw-hangs" => {
@@ -164,13 +167,12 @@ fn processed(body: Bytes) -> ImageResponse {
                 origin_bytes: 999,
             },
         },
-        source_headers,
-        source_url: "http://origin/dir/cat.gif".to_owned(),
-        expires: None,
+        source_headers: source_headers.into(),
+        understood: Arc::new(Understood::new(ParsedRequest {
+            options: Options::default(),
+            source_url: "http://origin/dir/cat.gif".to_owned(),
+        })),
         max_age: None,
-        filename: None,
-        attachment: None,
-        processing_options: "width:20".to_owned(),
         fallback_for: None,
         cache_status: None,
         quota: None,
