@@ -5,6 +5,7 @@
 //! module imports nothing of this crate and knows neither requests nor plans. No pointer leaves it.
 
 pub mod exif;
+pub mod icc;
 pub mod jpeg;
 pub mod resample;
 

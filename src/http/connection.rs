@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -63,10 +64,8 @@ pub(super) async fn run<S, H, F>(
         exchange.begin();
         let answer = handler(request, Arc::clone(&exchange));
         let exchange = Arc::clone(&exchange);
-        async move {
-            let answer = answer.await.map(|inner| TrackedBody { inner, exchange });
-            Ok::<_, std::convert::Infallible>(answer)
-        }
+        // No block of its own, which would hold the state of the handler twice.
+        tracked(answer, exchange)
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
@@ -413,6 +412,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tracked<S> {
         self.exchange.writing();
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
+}
+
+fn tracked(
+    answer: impl Future<Output = Response<ResponseBody>>,
+    exchange: Arc<Exchange>,
+) -> impl Future<Output = Result<Response<TrackedBody>, std::convert::Infallible>> {
+    answer.map(|answer| Ok(answer.map(|inner| TrackedBody { inner, exchange })))
 }
 
 /// A response body that reports its end.

@@ -86,7 +86,7 @@ fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
 }
 
 /// The marker at the start, which bytes of 0xFF may precede, and what comes behind it.
-fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
+pub(super) fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let rest = bytes.strip_prefix(&[0xff])?;
     let fill = rest.iter().take_while(|byte| **byte == 0xff).count();
     let (marker, rest) = rest.get(fill..)?.split_first()?;
@@ -108,11 +108,11 @@ fn join(parts: &[&[u8]]) -> Option<Option<Vec<u8>>> {
     Some((!parts.is_empty()).then_some(profile))
 }
 
-const START: u8 = 0xd8;
-const SCAN: u8 = 0xda;
+pub(super) const START: u8 = 0xd8;
+pub(super) const SCAN: u8 = 0xda;
 const BASELINE: u8 = 0xc0;
 const EXTENDED: u8 = 0xc1;
-const PROGRESSIVE: u8 = 0xc2;
+pub(super) const PROGRESSIVE: u8 = 0xc2;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
 const APP13: u8 = 0xed;

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "calls the C layer beside this file")]
 
 mod header;
+mod scans;
 
 use std::ffi::{c_int, c_uint, c_void};
 
@@ -17,6 +18,28 @@ pub use header::{Header, parse as header};
 ///
 /// `shrink` is 1, 2, 4 or 8; the result has as many bands as the header says.
 pub fn decode(bytes: &[u8], header: &Header<'_>, shrink: u16, stop: Stop<'_>) -> Option<Raster> {
+    let shorter = if header.progressive && shrink == 8 {
+        scans::for_eighth(bytes, MOST_SCANS)
+    } else {
+        None
+    };
+    let smooth = shorter.is_none();
+    decode_all(
+        shorter.as_deref().unwrap_or(bytes),
+        header,
+        shrink,
+        smooth,
+        stop,
+    )
+}
+
+fn decode_all(
+    bytes: &[u8],
+    header: &Header<'_>,
+    shrink: u16,
+    smooth: bool,
+    stop: Stop<'_>,
+) -> Option<Raster> {
     let side = |side: u16| side.checked_div(shrink).filter(|side| *side > 0);
     let (width, height) = (side(header.width)?, side(header.height)?);
     let bands = usize::from(header.components);
@@ -29,7 +52,8 @@ pub fn decode(bytes: &[u8], header: &Header<'_>, shrink: u16, stop: Stop<'_>) ->
         width: width.into(),
         height: height.into(),
         pixels: pixels.as_mut_ptr(),
-        most_scans: MOST_SCANS,
+        most_scans: MOST_SCANS.into(),
+        smooth: smooth.into(),
         stop: call_stop,
         data: (&raw const stop).cast_mut().cast(),
     };
@@ -58,6 +82,18 @@ pub struct Options<'a> {
 /// Encodes one band as grey, three as RGB. `None` for other pictures, for sides above 65,500 pixels, and for metadata that
 /// does not fit.
 pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<Bytes> {
+    let is_halved = raster.bands == 3 && options.quality < FULL_CHROMA;
+    let sampling = if is_halved { (2, 2) } else { (1, 1) };
+    encode_sampled(raster, options, sampling, stop)
+}
+
+/// The same with the number of pixels that share a colour, across and down.
+fn encode_sampled(
+    raster: &Raster,
+    options: &Options<'_>,
+    (across, down): (u8, u8),
+    stop: Stop<'_>,
+) -> Option<Bytes> {
     let side = |side: usize| u16::try_from(side).ok().filter(|side| *side <= MOST_SIDE);
     let (width, height) = (side(raster.width)?, side(raster.height)?);
     matches!(raster.bands, 1 | 3).then_some(())?;
@@ -80,7 +116,8 @@ pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<
         components: c_int::try_from(raster.bands).ok()?,
         quality: options.quality.into(),
         progressive: options.progressive.into(),
-        subsample: (options.quality < FULL_CHROMA).into(),
+        across: across.into(),
+        down: down.into(),
         segments: segments.as_ptr(),
         segment_count: segments.len(),
         stop: call_stop,
@@ -111,7 +148,7 @@ fn metadata(options: &Options<'_>, width: u16, height: u16) -> Option<Vec<(c_int
 }
 
 /// What libvips allows, against files that are all scans.
-const MOST_SCANS: c_int = 100;
+const MOST_SCANS: u8 = 100;
 /// The library's own limit.
 const MOST_SIDE: u16 = 65_500;
 /// From this quality on, libvips keeps the full resolution of chroma.
@@ -136,6 +173,7 @@ struct Decode {
     height: c_uint,
     pixels: *mut u8,
     most_scans: c_int,
+    smooth: c_int,
     stop: StopCall,
     data: *mut c_void,
 }
@@ -155,7 +193,8 @@ struct Encode {
     components: c_int,
     quality: c_int,
     progressive: c_int,
-    subsample: c_int,
+    across: c_int,
+    down: c_int,
     segments: *const Segment,
     segment_count: usize,
     stop: StopCall,

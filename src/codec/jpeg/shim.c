@@ -67,6 +67,7 @@ struct imgforge_jpeg_decode {
     unsigned int height; /* likewise */
     unsigned char *pixels;
     int most_scans;
+    int smooth; /* guess what missing scans would say */
     imgforge_stop stop;
     void *data;
 };
@@ -95,6 +96,7 @@ static int decode(struct decoder *decoder, const struct imgforge_jpeg_decode *jo
     }
     info->scale_num = 1;
     info->scale_denom = (unsigned int)job->shrink;
+    info->do_block_smoothing = job->smooth ? TRUE : FALSE;
     jpeg_start_decompress(info);
     if (info->output_components != job->components || info->output_width < job->width ||
         info->output_height < job->height) {
@@ -140,7 +142,8 @@ struct imgforge_jpeg_encode {
     int components; /* 1: grey, 3: RGB */
     int quality;    /* 1 to 100 */
     int progressive;
-    int subsample;
+    int across; /* pixels that share a colour horizontally, 1 to 4 */
+    int down;   /* likewise vertically */
     const struct imgforge_jpeg_segment *segments;
     size_t segment_count;
     imgforge_stop stop;
@@ -209,12 +212,8 @@ static int encode(struct encoder *encoder, const struct imgforge_jpeg_encode *jo
     if (job->progressive) {
         jpeg_simple_progression(info);
     }
-    if (!job->subsample) {
-        for (int i = 0; i < info->num_components; i++) {
-            info->comp_info[i].h_samp_factor = 1;
-            info->comp_info[i].v_samp_factor = 1;
-        }
-    }
+    info->comp_info[0].h_samp_factor = job->across;
+    info->comp_info[0].v_samp_factor = job->down;
     info->write_JFIF_header = FALSE; /* the EXIF block says more */
     jpeg_start_compress(info, TRUE);
     for (size_t i = 0; i < job->segment_count; i++) {

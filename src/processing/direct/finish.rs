@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::source::Source;
 use super::{Context, Plan, Raster, State, area, only_crops, pipeline, save, size};
-use crate::codec::jpeg;
+use crate::codec::{icc, jpeg};
 use crate::error::Error;
 use crate::format::ImageFormat;
 use crate::plan::Crop;
@@ -22,21 +22,33 @@ pub(super) struct Finish<'a> {
     pub(super) scaled_down: bool,
 }
 
+/// What is done about colours before encoding.
+#[derive(Debug)]
+pub(super) enum Colours {
+    /// Nothing.
+    Same,
+    /// They leave the space of the source's profile.
+    From(icc::ToSrgb),
+}
+
 impl Finish<'_> {
-    /// Whether only a crop stands between these pixels and an encoder of our own.
-    pub(super) fn is_direct(&self, raster: &Raster) -> bool {
-        self.context.format == ImageFormat::Jpeg
-            && self.keeps_colours(raster)
-            && self.context.job.watermark.is_none()
-            && only_crops(self.context, &self.plan, size(raster))
+    /// What becomes of the colours, where no more than that and a crop stands between these pixels and an encoder.
+    pub(super) fn colours(&self, raster: &Raster) -> Option<Colours> {
+        let watermark = self.context.job.watermark.is_some();
+        if watermark || !only_crops(self.context, &self.plan, size(raster)) {
+            return None;
+        }
+        self.conversion(raster)
     }
 
-    /// Whether the pixels are in the colours of the result.
-    fn keeps_colours(&self, raster: &Raster) -> bool {
+    /// How the pixels get the colours of the result. `None` for grey: whether libvips converts it hangs on its version.
+    fn conversion(&self, raster: &Raster) -> Option<Colours> {
         match &self.source.profile {
-            None => true,
-            Some(_) if self.keeps_profile() => true,
-            Some(profile) => raster.bands() >= 3 && colour::is_srgb_iec61966(profile),
+            None => Some(Colours::Same),
+            Some(_) if self.keeps_profile() => Some(Colours::Same),
+            Some(_) if raster.bands() != 3 => None,
+            Some(profile) if colour::is_srgb_iec61966(profile) => Some(Colours::Same),
+            Some(profile) => icc::ToSrgb::new(profile).map(Colours::From),
         }
     }
 
@@ -45,11 +57,15 @@ impl Finish<'_> {
     }
 
     /// The pixels of the result.
-    pub(super) fn cropped(&self, raster: Raster) -> Option<Raster> {
-        match self.plan.crop_to_result(size(&raster)) {
-            Crop::None => Some(raster),
-            Crop::At(rect) => raster.crop(area(rect)?),
-            Crop::Smart(_) => None,
+    pub(super) fn pixels(&self, raster: Raster, colours: &Colours) -> Option<Raster> {
+        let raster = match self.plan.crop_to_result(size(&raster)) {
+            Crop::None => raster,
+            Crop::At(rect) => raster.crop(area(rect)?)?,
+            Crop::Smart(_) => return None,
+        };
+        match colours {
+            Colours::Same => Some(raster),
+            Colours::From(profile) => profile.convert(&raster),
         }
     }
 
@@ -80,8 +96,17 @@ impl Finish<'_> {
     }
 
     /// The finished image by the steps behind the turns.
-    pub(super) fn rest(self, raster: Raster) -> Result<Image, Error> {
+    pub(super) fn rest(self, raster: Raster, colours: Option<&Colours>) -> Result<Image, Error> {
         let context = self.context;
+        let converted = match colours {
+            Some(Colours::From(profile)) => profile.convert(&raster),
+            _ => None,
+        };
+        let profile = match converted {
+            Some(_) => None,
+            None => self.source.profile.as_deref(),
+        };
+        let raster = converted.unwrap_or(raster);
         let interpretation = if raster.bands() < 3 {
             Interpretation::Bw
         } else {
@@ -93,7 +118,7 @@ impl Finish<'_> {
         let pixels = Bytes::from(raster.into_bytes());
         let mut image = Image::from_pixels(pixels, width, height, bands, interpretation)?;
         let blocks = [
-            ("icc-profile-data", self.source.profile.as_deref()),
+            ("icc-profile-data", profile),
             ("exif-data", self.source.exif.as_deref()),
             ("xmp-data", self.source.xmp),
             ("iptc-data", self.source.iptc),

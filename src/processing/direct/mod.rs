@@ -17,6 +17,7 @@ use super::{Job, Processed, Request, load, output_format, save};
 use crate::codec::resample::{self, Axis};
 use crate::codec::{Area, Raster};
 use crate::error::Error;
+use crate::format::ImageFormat;
 use crate::geometry::{GravityKind, Rect, Size};
 use crate::ops;
 use crate::plan::{Crop, Plan, output, shrunk_side};
@@ -62,11 +63,14 @@ pub(super) fn run(
         plan,
         scaled_down: scaled_down || shrink.is_some(),
     };
-    let (result_size, saved) = if finish.is_direct(&raster) {
-        let raster = finish.cropped(raster)?;
+    let colours = finish.colours(&raster);
+    let (result_size, saved) = if let Some(colours) = &colours
+        && context.format == ImageFormat::Jpeg
+    {
+        let raster = finish.pixels(raster, colours)?;
         (size(&raster), Ok(finish.encode(&raster)?))
     } else {
-        match finish.rest(raster) {
+        match finish.rest(raster, colours.as_ref()) {
             Ok(image) => (load::displayed_size(&image), save::save(&context, image)),
             Err(error) => return Some(Err(error)),
         }

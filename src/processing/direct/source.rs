@@ -1,6 +1,6 @@
 //! Sources that are decoded directly: what their headers say, and their pixels.
 
-use crate::codec::{Raster, Stop, exif, jpeg};
+use crate::codec::{Raster, Stop, exif, icc, jpeg};
 use crate::format::ImageFormat;
 use crate::geometry::{self, Size};
 use crate::plan::ImageInfo;
@@ -13,7 +13,7 @@ pub(super) struct Source<'a> {
     header: jpeg::Header<'a>,
     /// EXIF orientation, 1–8.
     orientation: u8,
-    /// The ICC profile, at least as long as its own header.
+    /// The ICC profile, whole and of the picture's colours.
     pub(super) profile: Option<Vec<u8>>,
     /// The EXIF block with its name, where it may be kept.
     pub(super) exif: Option<Vec<u8>>,
@@ -37,9 +37,10 @@ impl<'a> Source<'a> {
             return None;
         }
         let profile = header.profile.take();
+        let colours = header.components.into();
         if profile
             .as_ref()
-            .is_some_and(|profile| profile.len() < PROFILE_HEADER)
+            .is_some_and(|profile| !icc::is_sound(profile, colours))
         {
             return None;
         }
@@ -99,5 +100,3 @@ const NO_EXIF: exif::Exif = exif::Exif {
     orientation: 1,
     names_author: false,
 };
-/// Size of an ICC profile's header; anything shorter is none.
-const PROFILE_HEADER: usize = 128;

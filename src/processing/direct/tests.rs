@@ -2,6 +2,8 @@
 //!
 //! The limits are those of the recordings in `../shared/conformance`, whose corpus is used as well where it is there.
 
+mod icc;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,17 +95,26 @@ fn what_is_not_covered_is_left_to_libvips() {
 fn damage_and_cancelled_jobs_are_left_to_libvips() {
     vips::ready();
     let whole = scene("large.jpg");
-    for length in [whole.len() / 3, whole.len() - 30] {
-        let job = job(&whole[..length], ImageFormat::Jpeg, "rs:fit:50:50", &[]);
-        assert!(
-            super::run(
-                &job,
-                &Request::new(&job.options, &job.settings),
-                &Cancel::new()
-            )
-            .is_none(),
-            "{length}"
-        );
+    let header = jpeg::header(&whole).unwrap();
+    let raster = jpeg::decode(&whole, &header, 1, &|| false).unwrap();
+    let options = jpeg::Options {
+        quality: 90,
+        progressive: true,
+        ..jpeg::Options::default()
+    };
+    let progressive = jpeg::encode(&raster, &options, &|| false).unwrap();
+    let is_covered = |bytes: &[u8], options: &str| {
+        let job = job(bytes, ImageFormat::Jpeg, options, &[]);
+        let request = Request::new(&job.options, &job.settings);
+        super::run(&job, &request, &Cancel::new()).is_some()
+    };
+    for options in ["rs:fit:400:400", "rs:fit:10:10"] {
+        for whole in [&whole[..], &progressive] {
+            assert!(is_covered(whole, options));
+            for length in [whole.len() / 3, whole.len() - 30, whole.len() - 1] {
+                assert!(!is_covered(&whole[..length], options), "{length} {options}");
+            }
+        }
     }
     let cancel = Cancel::new();
     cancel.cancel();
@@ -295,13 +306,20 @@ fn pictures() -> Vec<(String, Vec<u8>, ImageFormat)> {
             pictures.push((name, bytes, ImageFormat::Jpeg));
         }
     }
-    for (width, height, bands, quality, progressive) in [
+    let profiles = icc::profiles();
+    let plain = [
         (401, 299, 3, 92, false),
         (640, 427, 3, 80, true),
         (333, 500, 1, 75, false),
         (17, 9, 3, 60, false),
         (1, 1, 3, 80, true),
-    ] {
+    ];
+    let plain = plain.map(|picture| (picture, None));
+    let coloured = profiles
+        .iter()
+        .map(|(bands, profile)| ((190, 143, *bands, 90, false), Some(profile)));
+    for ((width, height, bands, quality, progressive), profile) in plain.into_iter().chain(coloured)
+    {
         let wave = |i: usize| {
             let (x, y) = (i / bands % width, i / bands / width);
             u8::try_from((x * x / 40 + y * (3 + i % bands) + x * y / 90) % 400 / 2 + 20).unwrap()
@@ -311,11 +329,13 @@ fn pictures() -> Vec<(String, Vec<u8>, ImageFormat)> {
         let options = jpeg::Options {
             quality,
             progressive,
+            profile: profile.map(|(_, bytes)| bytes.as_slice()),
             ..jpeg::Options::default()
         };
         let bytes = jpeg::encode(&raster, &options, &|| false).unwrap();
+        let profile = profile.map_or("", |(name, _)| *name);
         pictures.push((
-            format!("{width}x{height}x{bands}"),
+            format!("{width}x{height}x{bands} {profile}"),
             bytes.to_vec(),
             ImageFormat::Jpeg,
         ));
