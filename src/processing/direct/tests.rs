@@ -213,7 +213,12 @@ fn opened(bytes: &Bytes, format: ImageFormat) -> Image {
         .unwrap()
 }
 
-fn job(bytes: &[u8], format: ImageFormat, options: &str, variables: &[(&str, &str)]) -> Job {
+pub(super) fn job(
+    bytes: &[u8],
+    format: ImageFormat,
+    options: &str,
+    variables: &[(&str, &str)],
+) -> Job {
     let config = Config::from_pairs(variables).unwrap();
     let features = ClientFeatures::default();
     let path = format!("{options}/plain/local:///a");
@@ -259,7 +264,7 @@ const OPTIONS: [&str; 17] = [
 ];
 
 /// Numbers that are the same in every run.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
@@ -274,7 +279,7 @@ impl Random {
         values[usize::try_from(self.below(values.len() as u64)).unwrap()]
     }
 
-    fn options(&mut self) -> String {
+    pub(super) fn options(&mut self) -> String {
         let kind = self.one_of(&["fit", "fill", "fill-down", "force", "auto"]);
         let (width, height) = (self.below(180), self.below(180));
         let mut options = vec![format!("rs:{kind}:{width}:{height}")];
@@ -348,19 +353,18 @@ fn pictures() -> Vec<(String, Vec<u8>, ImageFormat)> {
     pictures
 }
 
-/// The files of the tests and of the corpus.
-fn files() -> Vec<(String, Vec<u8>)> {
+/// The files of the tests and of the corpus, with their paths.
+pub(super) fn files() -> impl Iterator<Item = (String, Vec<u8>)> {
     let shared = std::option_env!("SHARED").unwrap_or("../shared");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    for folder in [root.join("tests/images"), root.join(shared).join("corpus")] {
-        let mut paths = Vec::new();
-        collect(&folder, &mut paths);
-        paths.sort();
-        let read = |path: PathBuf| (path.display().to_string(), std::fs::read(path).unwrap());
-        files.extend(paths.into_iter().map(read));
-    }
-    files
+    let folders = [root.join("tests/images"), root.join(shared).join("corpus")];
+    folders.into_iter().flat_map(|folder| {
+        let mut files = Vec::new();
+        collect(&folder, &mut files);
+        files.sort();
+        let read = |file: PathBuf| (file.display().to_string(), std::fs::read(&file).unwrap());
+        files.into_iter().map(read)
+    })
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -374,7 +378,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn scene(name: &str) -> Vec<u8> {
+pub(super) fn scene(name: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::read(root.join("tests/images/scene").join(name)).unwrap()
 }

@@ -27,7 +27,7 @@ fn both_ways_give_the_same_picture() {
     let mut random = Random(7);
     let mut covered = 0;
     let mut count = 0;
-    for (name, bytes) in files().into_iter().chain(drawn()) {
+    for (name, bytes) in files().chain(drawn()) {
         if header(&bytes).is_none_or(|header| header.width * header.height > LARGEST) {
             continue;
         }
