@@ -149,7 +149,13 @@ fn compare(name: &str, bytes: &[u8], format: ImageFormat, options: &str) -> bool
     assert_eq!(direct.result_size, reference.result_size, "{case}");
     // A search for a quality may end one step apart, as sizes are not quite equal.
     if !options.contains("mb:") {
-        let most = reference.bytes.len() + reference.bytes.len() / 50 + 64;
+        // The last bits of a smooth picture decide what is found again when it is compressed without loss.
+        let scatter = if direct.format == ImageFormat::Png {
+            400
+        } else {
+            64
+        };
+        let most = reference.bytes.len() + reference.bytes.len() / 50 + scatter;
         assert!(
             direct.bytes.len() <= most,
             "{case}: {} > {most}",
