@@ -3,13 +3,14 @@
 use super::Raster;
 
 /// The raster without its alpha band where that is opaque everywhere, and whether it was.
-pub fn without_opaque(raster: Raster) -> (Raster, bool) {
+pub fn without_opaque(mut raster: Raster) -> (Raster, bool) {
     let dropped = match raster.bands {
-        2 => opaque::<2>(&raster.bytes).then(|| first::<2, 1>(&raster)),
-        4 => opaque::<4>(&raster.bytes).then(|| first::<4, 3>(&raster)),
-        _ => None,
+        2 => opaque::<2>(&raster.bytes) && drop_last::<2, 1>(&mut raster.bytes).is_some(),
+        4 => opaque::<4>(&raster.bytes) && drop_last::<4, 3>(&mut raster.bytes).is_some(),
+        _ => false,
     };
-    dropped.map_or((raster, false), |dropped| (dropped, true))
+    raster.bands -= usize::from(dropped);
+    (raster, dropped)
 }
 
 /// The raster with an opaque alpha band behind its 1 or 3 bands.
@@ -51,7 +52,7 @@ pub fn flatten(raster: &Raster, background: &[u8]) -> Option<Raster> {
 fn opaque<const BANDS: usize>(bytes: &[u8]) -> bool {
     let (pixels, _) = bytes.as_chunks::<BANDS>();
     // In blocks: all of one can be compared at once.
-    pixels.chunks(1024).all(|block| {
+    pixels.chunks(BLOCK).all(|block| {
         block
             .iter()
             .fold(u8::MAX, |all, pixel| all & pixel.last().unwrap_or(&0))
@@ -59,20 +60,26 @@ fn opaque<const BANDS: usize>(bytes: &[u8]) -> bool {
     })
 }
 
-fn first<const BANDS: usize, const KEPT: usize>(raster: &Raster) -> Raster {
-    let (pixels, _) = raster.bytes.as_chunks::<BANDS>();
-    let mut bytes = Vec::with_capacity(pixels.len() * KEPT);
-    for pixel in pixels {
-        if let Some(kept) = pixel.first_chunk::<KEPT>() {
-            bytes.extend_from_slice(kept);
+/// Moves what is kept together where it is: a second raster would be held beside the first.
+fn drop_last<const BANDS: usize, const KEPT: usize>(bytes: &mut Vec<u8>) -> Option<()> {
+    let (mut from, mut to) = (0, 0);
+    let mut block = Vec::with_capacity(BLOCK * KEPT);
+    while from < bytes.len() {
+        let end = bytes.len().min(from + BLOCK * BANDS);
+        let (pixels, _) = bytes.get(from..end)?.as_chunks::<BANDS>();
+        block.clear();
+        for pixel in pixels {
+            block.extend_from_slice(pixel.first_chunk::<KEPT>()?);
         }
+        bytes.get_mut(to..to + block.len())?.copy_from_slice(&block);
+        (from, to) = (end, to + block.len());
     }
-    Raster {
-        bands: KEPT,
-        bytes,
-        ..*raster
-    }
+    bytes.truncate(to);
+    Some(())
 }
+
+/// Pixels that are worked on at once.
+const BLOCK: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -85,16 +92,17 @@ mod tests {
                 if i % bands == bands - 1 {
                     255
                 } else {
-                    u8::try_from(i).unwrap()
+                    u8::try_from(i % 251).unwrap()
                 }
             };
-            let raster = Raster::new(3, 5, bands, (0..15 * bands).map(value).collect()).unwrap();
+            let bytes = (0..3000 * bands).map(value).collect();
+            let raster = Raster::new(3, 1000, bands, bytes).unwrap();
             let (dropped, opaque) = without_opaque(raster.clone());
             assert!(opaque && dropped.bands() == bands - 1);
             assert_eq!(with_opaque(&dropped), raster);
             let mut bytes = raster.into_bytes();
-            bytes[15 * bands - 1] = 254;
-            let raster = Raster::new(3, 5, bands, bytes).unwrap();
+            bytes[3000 * bands - 1] = 254;
+            let raster = Raster::new(3, 1000, bands, bytes).unwrap();
             assert_eq!(without_opaque(raster.clone()), (raster, false));
         }
         let grey = Raster::new(1, 1, 1, vec![255]).unwrap();

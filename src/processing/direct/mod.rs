@@ -104,7 +104,7 @@ fn pixels(
     let scale = plan.scale();
     let (x, y) = scale.unwrap_or((1.0, 1.0));
     // libvips enlarges by another kernel.
-    if x > 1.0 || y > 1.0 || loaded.pixels() > MOST_PIXELS {
+    if x > 1.0 || y > 1.0 || loaded.pixels() > source.most_pixels() {
         return None;
     }
     let stop = || context.cancel.is_cancelled();
@@ -157,6 +157,3 @@ fn size(raster: &Raster) -> Size {
     let side = |side: usize| i64::try_from(side).unwrap_or(i64::MAX);
     Size::new(side(raster.width()), side(raster.height()))
 }
-
-/// Decoded pixels that are held at once; libvips works on larger pictures strip by strip.
-const MOST_PIXELS: i64 = 16_000_000;

@@ -91,6 +91,15 @@ impl<'a> Source<'a> {
         self.alpha
     }
 
+    /// Decoded pixels that may be held at once; libvips works on larger pictures strip by strip.
+    pub(super) fn most_pixels(&self) -> i64 {
+        if self.alpha {
+            MOST_PIXELS * 3 / 4
+        } else {
+            MOST_PIXELS
+        }
+    }
+
     /// Whether there is one band, alpha aside.
     pub(super) fn is_grey(&self) -> bool {
         self.colours == 1
@@ -165,6 +174,8 @@ fn denominator(shrink: Option<f64>) -> Option<u16> {
     u16::try_from(shrink).ok().filter(|shrink| *shrink > 0)
 }
 
+/// Of three bands.
+const MOST_PIXELS: i64 = 16_000_000;
 const NO_EXIF: exif::Exif = exif::Exif {
     orientation: 1,
     names_author: false,

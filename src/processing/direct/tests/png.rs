@@ -7,7 +7,7 @@ use crate::codec::png::header;
 use crate::vips;
 
 /// Pixels of the largest picture that is used; without optimisation a PNG takes its time.
-const LARGEST: u32 = 400_000;
+const LARGEST: u32 = 100_000;
 
 /// What alpha brings.
 const MORE: [&str; 8] = [
@@ -31,15 +31,16 @@ fn both_ways_give_the_same_picture() {
         if header(&bytes).is_none_or(|header| header.width * header.height > LARGEST) {
             continue;
         }
+        // A third of the options each: the pictures are many.
+        let tried = OPTIONS.iter().chain(&MORE).skip(count % 3).step_by(3);
+        let mut tried: Vec<_> = tried.map(|options| (*options).to_owned()).collect();
+        tried.push(random.options());
         count += 1;
-        let mut tried = [&OPTIONS[..], &MORE[..]].concat();
-        let options: Vec<_> = (0..4).map(|_| random.options()).collect();
-        tried.extend(options.iter().map(String::as_str));
         for options in tried {
-            covered += usize::from(compare(&name, &bytes, ImageFormat::Png, options));
+            covered += usize::from(compare(&name, &bytes, ImageFormat::Png, &options));
         }
     }
-    assert!(covered > 20 * count, "{covered} cases of {count} pictures");
+    assert!(covered > 7 * count, "{covered} cases of {count} pictures");
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn drawn() -> Vec<(String, Vec<u8>)> {
     ];
     let mut drawn = Vec::new();
     for (colour, depth, transparent) in kinds {
-        for (width, height, opaque) in [(97, 64, false), (301, 187, true), (1, 9, false)] {
+        for (width, height, opaque) in [(97, 64, false), (151, 97, true), (1, 9, false)] {
             let pixels = pixels(width, height, colour, depth, opaque);
             let mut bytes = Vec::new();
             let mut encoder = Encoder::new(&mut bytes, width, height);
@@ -112,13 +113,14 @@ fn drawn() -> Vec<(String, Vec<u8>)> {
 fn pixels(width: u32, height: u32, colour: ColorType, depth: BitDepth, opaque: bool) -> Vec<u8> {
     let samples = colour.samples();
     let (bits, mut rows) = (depth as usize, Vec::new());
+    let shift = depth as u32;
     for y in 0..height as usize {
         let mut row = Vec::new();
         for x in 0..width as usize {
             for band in 0..samples {
                 let soft = (x * x / 60 + y * (2 + band) + x * y / 200) % 512;
                 let value = if soft > 255 { 511 - soft } else { soft };
-                let alpha = samples % 2 == 0 && band == samples - 1;
+                let alpha = samples.is_multiple_of(2) && band == samples - 1;
                 let value = match (alpha, opaque) {
                     (true, true) => 255,
                     (true, false) => (x * 4 + y).min(255),
@@ -132,7 +134,7 @@ fn pixels(width: u32, height: u32, colour: ColorType, depth: BitDepth, opaque: b
         for chunk in row.chunks(8 / bits) {
             let byte = (0..8 / bits).fold(0_u8, |byte, n| {
                 let value = chunk.get(n).copied().unwrap_or(0);
-                byte.checked_shl(bits as u32).unwrap_or(0) | value
+                byte.checked_shl(shift).unwrap_or(0) | value
             });
             rows.push(byte);
         }
