@@ -2,7 +2,10 @@
 
 #![expect(unsafe_code, reason = "calls the C layer beside this file")]
 
+mod frame;
 mod header;
+mod huffman;
+mod means;
 mod scans;
 
 use std::ffi::{c_int, c_uint, c_void};
@@ -18,10 +21,10 @@ pub use header::{Header, parse as header};
 ///
 /// `shrink` is 1, 2, 4 or 8; the result has as many bands as the header says.
 pub fn decode(bytes: &[u8], header: &Header<'_>, shrink: u16, stop: Stop<'_>) -> Option<Raster> {
-    let shorter = if header.progressive && shrink == 8 {
-        scans::for_eighth(bytes, MOST_SCANS)
-    } else {
-        None
+    let shorter = match shrink {
+        8 if header.progressive => scans::for_eighth(bytes, MOST_SCANS),
+        8 => means::for_eighth(bytes, stop),
+        _ => None,
     };
     let smooth = shorter.is_none();
     decode_all(

@@ -1,0 +1,305 @@
+//! Huffman codes of baseline data: told apart and copied, but not decoded.
+
+/// The codes of one table, with the bits that follow each.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// By the next [`LOOK`] bits: length and symbol of the first code, length 0 where it is longer than that.
+    first: Box<[(u8, u8); 1 << LOOK]>,
+    /// Likewise, all codes that can be seen whole.
+    run: Box<[Run; 1 << LOOK]>,
+    /// Longer codes, in their order.
+    long: Vec<Code>,
+}
+
+/// Codes one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// Length, with the bits that belong to them.
+    bits: u8,
+    /// How many coefficients they are about; more than a block has where no code can be seen whole.
+    coefficients: u8,
+    /// Whether the last says that the rest of the block is 0.
+    ends: bool,
+}
+
+#[derive(Debug)]
+struct Code {
+    /// Its bits, followed by 0 up to 16.
+    bits: u16,
+    length: u8,
+    symbol: u8,
+}
+
+impl Table {
+    /// From the number of codes of each length, and their symbols.
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+        let mut table = Self {
+            first: Box::new([(0, 0); 1 << LOOK]),
+            run: Box::new([NOTHING; 1 << LOOK]),
+            long: Vec::new(),
+        };
+        let mut symbols = symbols.iter();
+        let mut code = 0_u32;
+        for (length, count) in (1_u8..).zip(counts) {
+            code <<= 1;
+            for &symbol in symbols.by_ref().take((*count).into()) {
+                // The code of ones only is not used.
+                (code + 1 < 1 << length).then_some(())?;
+                table.add(code, length, symbol)?;
+                code += 1;
+            }
+        }
+        for (seen, run) in (0_u32..).zip(table.run.iter_mut()) {
+            *run = Run::seen(seen, &table.first);
+        }
+        Some(table)
+    }
+
+    fn add(&mut self, code: u32, length: u8, symbol: u8) -> Option<()> {
+        if let Some(free) = LOOK.checked_sub(length.into()) {
+            let start = usize::try_from(code << free).ok()?;
+            let same = self.first.get_mut(start..start + (1 << free))?;
+            same.fill((length, symbol));
+        } else {
+            self.long.push(Code {
+                bits: u16::try_from(code << (16 - u32::from(length))).ok()?,
+                length,
+                symbol,
+            });
+        }
+        Some(())
+    }
+
+    /// Length and symbol of the first code.
+    fn first(&self, bits: u64) -> Option<(u32, u8)> {
+        let &(length, symbol) = self.first.get(top(bits))?;
+        if length > 0 {
+            return Some((length.into(), symbol));
+        }
+        let [b1, b0, ..] = bits.to_be_bytes();
+        let next = u16::from_be_bytes([b1, b0]);
+        let after = self.long.partition_point(|code| code.bits <= next);
+        let code = self.long.get(after.checked_sub(1)?)?;
+        let is_same = (next - code.bits) >> (16 - code.length) == 0;
+        is_same.then_some((code.length.into(), code.symbol))
+    }
+
+    /// The code of a symbol, with its length.
+    pub(super) fn code(&self, symbol: u8) -> Option<(u32, u32)> {
+        let is_it = |entry: &&(u32, &(u8, u8))| entry.1.0 > 0 && entry.1.1 == symbol;
+        let (seen, &(length, _)) = (0_u32..).zip(self.first.iter()).find(|e| is_it(&e))?;
+        Some((seen >> (LOOK - u32::from(length)), length.into()))
+    }
+}
+
+impl Run {
+    /// The codes at the start of these bits.
+    fn seen(seen: u32, first: &[(u8, u8); 1 << LOOK]) -> Self {
+        let mut run = NOTHING;
+        let (mut at, mut coefficients) = (0, 0);
+        while at < LOOK {
+            let next = usize::try_from((seen << at) & ((1 << LOOK) - 1));
+            let Some(&(length, symbol)) = next.ok().and_then(|next| first.get(next)) else {
+                break;
+            };
+            let end = at + u32::from(length);
+            if length == 0 || end > LOOK {
+                break;
+            }
+            let ends = symbol & 15 == 0 && symbol != ZEROS;
+            if !ends {
+                coefficients += (symbol >> 4) + 1;
+            }
+            at = end + u32::from(symbol & 15);
+            run = Self {
+                bits: u8::try_from(at).unwrap_or(0),
+                coefficients,
+                ends,
+            };
+            if ends {
+                break;
+            }
+        }
+        run
+    }
+}
+
+/// Reads bits of entropy-coded data up to a marker.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    data: &'a [u8],
+    /// The next ones, from the top.
+    bits: u64,
+    count: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Self {
+            data,
+            bits: 0,
+            count: 0,
+        }
+    }
+
+    /// Sees to it that there are more than 32 bits, or all up to the marker.
+    fn fill(&mut self) {
+        if self.count > 32 {
+            return;
+        }
+        if let Some((four, rest)) = self.data.split_first_chunk()
+            && !has_ff(u32::from_be_bytes(*four))
+        {
+            self.bits |= u64::from(u32::from_be_bytes(*four)) << (32 - self.count);
+            self.count += 32;
+            self.data = rest;
+            return;
+        }
+        while self.count <= 56 {
+            let (byte, rest) = match self.data {
+                [0xff, 0, rest @ ..] => (0xff, rest),
+                [0xff, ..] | [] => return,
+                [byte, rest @ ..] => (*byte, rest),
+            };
+            self.bits |= u64::from(byte) << (56 - self.count);
+            self.count += 8;
+            self.data = rest;
+        }
+    }
+
+    fn take(&mut self, count: u32) -> Option<()> {
+        self.count = self.count.checked_sub(count)?;
+        self.bits <<= count;
+        Some(())
+    }
+
+    /// What follows once all bits but those that fill the last byte were taken; `None` if there are more.
+    pub(super) fn end(mut self) -> Option<&'a [u8]> {
+        self.fill();
+        (self.count < 8 && self.data.first() == Some(&0xff)).then_some(self.data)
+    }
+
+    /// Goes over a block, and copies its mean, or with `WHOLE` all of it. `None` for codes that are none.
+    pub(super) fn block<const WHOLE: bool>(
+        &mut self,
+        mean: &Table,
+        rest: &Table,
+        target: &mut Writer,
+    ) -> Option<()> {
+        self.fill();
+        let (length, size) = mean.first(self.bits)?;
+        (size < 16).then_some(())?;
+        self.copy::<true>(length + u32::from(size), target)?;
+        let mut next = 1;
+        while next < 64 {
+            self.fill();
+            let run = rest.run.get(top(self.bits))?;
+            let after = next + u32::from(run.coefficients);
+            if after < 64 {
+                self.copy::<WHOLE>(run.bits.into(), target)?;
+                if run.ends {
+                    return Some(());
+                }
+                next = after;
+                continue;
+            }
+            // Long codes, and the last of the block, behind which another table counts.
+            let (length, symbol) = rest.first(self.bits)?;
+            self.copy::<WHOLE>(length + u32::from(symbol & 15), target)?;
+            if symbol & 15 == 0 && symbol != ZEROS {
+                return Some(());
+            }
+            next += u32::from(symbol >> 4) + 1;
+        }
+        (next == 64).then_some(())
+    }
+
+    #[inline]
+    fn copy<const WHOLE: bool>(&mut self, count: u32, target: &mut Writer) -> Option<()> {
+        if WHOLE && count > 0 {
+            target.put(low(self.bits >> (64 - count)), count);
+        }
+        self.take(count)
+    }
+}
+
+/// Writes entropy-coded data.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) bytes: Vec<u8>,
+    /// The last ones, at the bottom, fewer than 32 between two calls.
+    bits: u64,
+    count: u32,
+}
+
+impl Writer {
+    /// Goes on behind `bytes`.
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            bits: 0,
+            count: 0,
+        }
+    }
+
+    /// Writes the lower `count` bits, at most 32, above which there are none.
+    pub(super) fn put(&mut self, bits: u32, count: u32) {
+        self.bits = (self.bits << count) | u64::from(bits);
+        self.count += count;
+        if self.count < 32 {
+            return;
+        }
+        self.count -= 32;
+        let four = low(self.bits >> self.count);
+        if has_ff(four) {
+            four.to_be_bytes().into_iter().for_each(|b| self.byte(b));
+        } else {
+            self.bytes.extend_from_slice(&four.to_be_bytes());
+        }
+    }
+
+    /// Fills up the last byte, and writes a marker.
+    pub(super) fn marker(&mut self, marker: u8) {
+        let free = self.count.next_multiple_of(8) - self.count;
+        self.put((1 << free) - 1, free);
+        while let Some(count) = self.count.checked_sub(8) {
+            self.count = count;
+            let [.., byte] = (self.bits >> count).to_be_bytes();
+            self.byte(byte);
+        }
+        self.bytes.extend([0xff, marker]);
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.bytes.push(byte);
+        if byte == 0xff {
+            self.bytes.push(0);
+        }
+    }
+}
+
+/// The next bits as a place in a table.
+fn top(bits: u64) -> usize {
+    usize::try_from(bits >> (64 - LOOK)).unwrap_or(0)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
+fn low(bits: u64) -> u32 {
+    bits as u32
+}
+
+/// Whether any of four bytes is 0xFF.
+fn has_ff(four: u32) -> bool {
+    four & (!four).wrapping_sub(0x0101_0101) & 0x8080_8080 != 0
+}
+
+/// Bits that tables are looked up by.
+const LOOK: u32 = 12;
+/// Symbol of sixteen coefficients that are 0.
+const ZEROS: u8 = 0xf0;
+/// A run that fits into no block.
+const NOTHING: Run = Run {
+    bits: 0,
+    coefficients: u8::MAX,
+    ends: false,
+};
