@@ -303,3 +303,114 @@ const NOTHING: Run = Run {
     coefficients: u8::MAX,
     ends: false,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes of every length: 0, 10, 110 and so on.
+    fn every_length() -> Table {
+        let symbols = [
+            0x01, 0x00, 0x12, ZEROS, 0x23, 0x05, 0x31, 0x0a, 0x42, 0x13, 0x54, 0x61, 0x77, 0x81,
+            0x92, 0xa1,
+        ];
+        Table::new(&[1; 16], &symbols).unwrap()
+    }
+
+    #[test]
+    fn codes_of_every_length() {
+        let table = every_length();
+        for ones in 0..16 {
+            // As many ones and a zero, and then anything.
+            for behind in [0, u64::MAX] {
+                let bits = !(u64::MAX >> ones) | (behind >> (ones + 1));
+                let (length, _) = table.first(bits).unwrap();
+                assert_eq!(length, ones + 1);
+            }
+        }
+        assert_eq!(table.first(u64::MAX), None);
+        assert_eq!(table.first(0b110 << 61), Some((3, 0x12)));
+        assert_eq!(table.first(0xfffe << 48), Some((16, 0xa1)));
+        assert_eq!(table.code(0), Some((0b10, 2)));
+        assert_eq!(table.code(ZEROS), Some((0b1110, 4)));
+        assert_eq!(table.code(0x99), None);
+    }
+
+    #[test]
+    fn tables_that_are_none() {
+        let counts = |length: usize, count| {
+            let mut counts = [0; 16];
+            counts[length - 1] = count;
+            counts
+        };
+        for (length, count, expected) in [(1, 1, true), (1, 2, false), (3, 7, true), (3, 8, false)]
+        {
+            let table = Table::new(&counts(length, count), &[0x11; 8]);
+            assert_eq!(table.is_some(), expected, "{length} {count}");
+        }
+    }
+
+    #[test]
+    fn runs_are_what_codes_are_one_by_one() {
+        let table = every_length();
+        for seen in 0..1_u64 << LOOK {
+            let run = table.run[usize::try_from(seen).unwrap()];
+            let bits = seen << (64 - LOOK);
+            let (mut at, mut coefficients, mut ends) = (0, 0, false);
+            while !ends && let Some((length, symbol)) = table.first(bits << at) {
+                if at + length > LOOK {
+                    break;
+                }
+                at += length + u32::from(symbol & 15);
+                ends = symbol == 0;
+                coefficients += if ends { 0 } else { (symbol >> 4) + 1 };
+                if at >= LOOK {
+                    break;
+                }
+            }
+            if at > 0 {
+                let found = (u32::from(run.bits), run.coefficients, run.ends);
+                assert_eq!(found, (at, coefficients, ends), "{seen:012b}");
+            } else {
+                assert_eq!(run.coefficients, NOTHING.coefficients, "{seen:012b}");
+            }
+        }
+    }
+
+    #[test]
+    fn bits_are_copied() {
+        let table = every_length();
+        // Means of one bit, the rest in codes of all lengths, with bytes of 0xFF in between.
+        let mut source = Writer::new(Vec::new());
+        let mut blocks = 0;
+        for ones in (0..16).filter(|ones| *ones != 1).cycle().take(150) {
+            source.put(0b01, 2);
+            source.put(((1 << ones) - 1) << 1, ones + 1);
+            let (_, symbol) = table.first(!(u64::MAX >> ones)).unwrap();
+            source.put((1 << (symbol & 15)) - 1, (symbol & 15).into());
+            source.put(0b10, 2);
+            blocks += 1;
+        }
+        source.marker(0xd9);
+        assert!(source.bytes.windows(2).any(|two| two == [0xff, 0]));
+        let mut copy = Writer::new(Vec::new());
+        let mut reader = Reader::new(&source.bytes);
+        for _ in 0..blocks {
+            reader.block::<true>(&table, &table, &mut copy).unwrap();
+        }
+        assert_eq!(reader.end(), Some(&[0xff, 0xd9][..]));
+        copy.marker(0xd9);
+        assert_eq!(copy.bytes, source.bytes);
+        let mut means = Writer::new(Vec::new());
+        let mut reader = Reader::new(&source.bytes);
+        for _ in 0..blocks {
+            reader.block::<false>(&table, &table, &mut means).unwrap();
+        }
+        assert!(reader.block::<false>(&table, &table, &mut means).is_none());
+        means.marker(0xd9);
+        // 150 times 01.
+        assert_eq!(means.bytes[..4], [0x55; 4]);
+        assert_eq!(means.bytes.len(), 150 * 2 / 8 + 1 + 2);
+        assert_eq!(Reader::new(&source.bytes).end(), None);
+    }
+}

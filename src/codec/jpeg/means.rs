@@ -176,3 +176,119 @@ const RESTART: u8 = 0xd0;
 /// What the library takes.
 const MOST_BLOCKS: usize = 10;
 const UNITS_BETWEEN_STOPS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{file, never, noise};
+    use super::super::{decode_all, header};
+    use super::*;
+    use crate::codec::Raster;
+
+    /// Decoded to an eighth as it is.
+    fn whole(bytes: &[u8]) -> Option<Raster> {
+        decode_all(bytes, &header::parse(bytes)?, 8, true, &never)
+    }
+
+    fn shortened(bytes: &[u8]) -> Option<Vec<u8>> {
+        for_eighth(bytes, &never)
+    }
+
+    #[test]
+    fn an_eighth_is_the_same_without_it() {
+        for bands in [1, 3] {
+            for sampling in [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (4, 2)] {
+                for (width, height) in [(96, 64), (101, 83), (9, 41), (8, 8)] {
+                    for (quality, restart) in [(70, 0), (50, 1), (15, 20)] {
+                        let case = format!("{bands} {sampling:?} {width}x{height} {quality}");
+                        let bytes = file(
+                            &noise(width, height, bands),
+                            quality,
+                            false,
+                            sampling,
+                            restart,
+                        );
+                        let short = shortened(&bytes).expect(&case);
+                        assert!(short.len() < bytes.len(), "{case}");
+                        assert_eq!(
+                            whole(&short).expect(&case),
+                            whole(&bytes).unwrap(),
+                            "{case}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_not_mended() {
+        let bytes = file(&noise(120, 90, 3), 80, false, (2, 2), 5);
+        assert!(shortened(&bytes).is_some());
+        for length in (0..bytes.len()).step_by(101) {
+            assert!(shortened(&bytes[..length]).is_none(), "{length}");
+        }
+        let start = bytes
+            .windows(2)
+            .position(|two| two == [0xff, SCAN])
+            .unwrap();
+        let (mut seen, mut passed) = (0, 0);
+        for at in (start..bytes.len() - 2).step_by(23) {
+            for bit in [0, 3, 7] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                match shortened(&damaged) {
+                    Some(short) => {
+                        assert_eq!(whole(&short), whole(&damaged), "{at} {bit}");
+                        passed += 1;
+                    }
+                    None => seen += 1,
+                }
+            }
+        }
+        assert!(seen > 50 && passed > 5, "{seen} {passed}");
+    }
+
+    #[test]
+    fn what_is_not_certain_is_decoded_as_a_whole() {
+        let picture = noise(40, 30, 3);
+        let bytes = file(&picture, 80, false, (2, 2), 0);
+        let progressive = file(&picture, 80, true, (2, 2), 0);
+        assert!(shortened(&bytes).is_some());
+        assert!(shortened(&progressive).is_none());
+        assert!(for_eighth(&bytes, &|| true).is_none());
+        let place = |marker| {
+            bytes
+                .windows(2)
+                .position(|two| two == [0xff, marker])
+                .unwrap()
+        };
+        let (frame, scan, tables) = (place(BASELINE), place(SCAN), place(HUFFMAN));
+        // From the marker on: length 2, precision, sides 4, count; length 2, count, names, band.
+        for (name, at, value) in [
+            ("12 bits", frame + 4, 12),
+            ("higher than there are blocks", frame + 6, 100),
+            ("components that are missing", frame + 9, 4),
+            ("a scan of one", scan + 4, 1),
+            ("an unknown component", scan + 5, 99),
+            ("an unknown table", scan + 6, 0x33),
+            ("a band", scan + 12, 62),
+            ("bits", scan + 13, 1),
+            ("a table of a third kind", tables + 4, 0x20),
+            ("too many short codes", tables + 5, 2),
+        ] {
+            let mut other = bytes.clone();
+            assert_ne!(other[at], value, "{name}");
+            other[at] = value;
+            assert!(shortened(&other).is_none(), "{name}");
+        }
+        let trailed = [&bytes[..], b"more"].concat();
+        assert_eq!(shortened(&trailed), shortened(&bytes));
+        let end = bytes.len() - 2;
+        let padded = [&bytes[..end], &[0xff], &bytes[end..]].concat();
+        assert_eq!(shortened(&padded), shortened(&bytes));
+        for more in [&[0][..], &[0xff, 0], &[0xff, RESTART], &[0xff, SCAN, 0, 2]] {
+            let other = [&bytes[..end], more, &bytes[end..]].concat();
+            assert!(shortened(&other).is_none(), "{more:?}");
+        }
+    }
+}

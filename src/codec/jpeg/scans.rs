@@ -115,33 +115,13 @@ fn behind_data(mut bytes: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MOST_SCANS, Options, decode_all, encode_sampled, header};
+    use super::super::samples::{file, never, noise};
+    use super::super::{MOST_SCANS, decode_all, header};
     use super::*;
     use crate::codec::Raster;
 
-    fn never() -> bool {
-        false
-    }
-
-    /// A picture that has everything but even areas.
-    fn noise(width: usize, height: usize, bands: usize) -> Raster {
-        let mut state = 7_u32;
-        let mut value = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        };
-        let bytes = (0..width * height * bands).map(|_| value()).collect();
-        Raster::new(width, height, bands, bytes).unwrap()
-    }
-
     fn progressive(raster: &Raster, sampling: (u8, u8)) -> Vec<u8> {
-        let options = Options {
-            quality: 93,
-            progressive: true,
-            ..Options::default()
-        };
-        let bytes = encode_sampled(raster, &options, sampling, &never).unwrap();
-        bytes.to_vec()
+        file(raster, 93, true, sampling, 0)
     }
 
     /// Where scans begin, and the end.
