@@ -11,16 +11,10 @@ pub(super) struct Table {
     long: Vec<Code>,
 }
 
-/// Codes one after the other.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    /// Length, with the bits that belong to them.
-    bits: u8,
-    /// How many coefficients they are about; more than a block has where no code can be seen whole.
-    coefficients: u8,
-    /// Whether the last says that the rest of the block is 0.
-    ends: bool,
-}
+/// Codes one after the other: in the lower byte their length with the bits that belong to them, in the upper one how many
+/// coefficients they are about, and [`ENDS`] more if the last says that the rest of the block is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run(u16);
 
 #[derive(Debug)]
 struct Code {
@@ -96,8 +90,8 @@ impl Run {
     /// The codes at the start of these bits.
     fn seen(seen: u32, first: &[(u8, u8); 1 << LOOK]) -> Self {
         let mut run = NOTHING;
-        let (mut at, mut coefficients) = (0, 0);
-        while at < LOOK {
+        let (mut at, mut coefficients, mut ends) = (0, 0, 0);
+        while at < LOOK && ends == 0 {
             let next = usize::try_from((seen << at) & ((1 << LOOK) - 1));
             let Some(&(length, symbol)) = next.ok().and_then(|next| first.get(next)) else {
                 break;
@@ -106,21 +100,28 @@ impl Run {
             if length == 0 || end > LOOK {
                 break;
             }
-            let ends = symbol & 15 == 0 && symbol != ZEROS;
-            if !ends {
-                coefficients += (symbol >> 4) + 1;
-            }
             at = end + u32::from(symbol & 15);
-            run = Self {
-                bits: u8::try_from(at).unwrap_or(0),
-                coefficients,
-                ends,
-            };
-            if ends {
-                break;
+            if symbol & 15 == 0 && symbol != ZEROS {
+                ends = ENDS;
+            } else {
+                coefficients += u32::from(symbol >> 4) + 1;
             }
+            run = Self::new(at, coefficients.min(BLOCK) + ends);
         }
         run
+    }
+
+    const fn new(bits: u32, coefficients: u32) -> Self {
+        let ([.., bits], [.., coefficients]) = (bits.to_be_bytes(), coefficients.to_be_bytes());
+        Self(u16::from_be_bytes([coefficients, bits]))
+    }
+
+    fn bits(self) -> u32 {
+        (self.0 & 0xff).into()
+    }
+
+    fn coefficients(self) -> u32 {
+        (self.0 >> 8).into()
     }
 }
 
@@ -142,20 +143,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Sees to it that there are more than 32 bits, or all up to the marker.
+    /// Sees to it that there are at least 56 bits, or all up to the marker. Of what is counted as not there yet, bits may
+    /// stand below already.
+    #[inline]
     fn fill(&mut self) {
-        if self.count > 32 {
-            return;
-        }
-        if let Some((four, rest)) = self.data.split_first_chunk()
-            && !has_ff(u32::from_be_bytes(*four))
+        if let Some(eight) = self.data.first_chunk()
+            && !has_ff(u64::from_be_bytes(*eight))
+            && let Some(rest) = self.data.get(place((63 - self.count) / 8)..)
         {
-            self.bits |= u64::from(u32::from_be_bytes(*four)) << (32 - self.count);
-            self.count += 32;
+            self.bits |= u64::from_be_bytes(*eight) >> self.count;
+            self.count |= 56;
             self.data = rest;
-            return;
+        } else {
+            self.fill_bytewise();
         }
-        while self.count <= 56 {
+    }
+
+    #[cold]
+    fn fill_bytewise(&mut self) {
+        while self.count < 56 {
             let (byte, rest) = match self.data {
                 [0xff, 0, rest @ ..] => (0xff, rest),
                 [0xff, ..] | [] => return,
@@ -191,27 +197,47 @@ impl<'a> Reader<'a> {
         (size < 16).then_some(())?;
         self.copy::<true>(length + u32::from(size), target)?;
         let mut next = 1;
-        while next < 64 {
+        while next < BLOCK {
             self.fill();
-            let run = rest.run.get(top(self.bits))?;
-            let after = next + u32::from(run.coefficients);
-            if after < 64 {
-                self.copy::<WHOLE>(run.bits.into(), target)?;
-                if run.ends {
+            let mut seen = self.run::<WHOLE>(rest, &mut next, target)?;
+            // The bits suffice for two of them.
+            if seen == Seen::Some {
+                seen = self.run::<WHOLE>(rest, &mut next, target)?;
+            } else if seen == Seen::Nothing {
+                let (length, symbol) = rest.first(self.bits)?;
+                self.copy::<WHOLE>(length + u32::from(symbol & 15), target)?;
+                if symbol & 15 == 0 && symbol != ZEROS {
                     return Some(());
                 }
-                next = after;
-                continue;
+                next += u32::from(symbol >> 4) + 1;
             }
-            // Long codes, and the last of the block, behind which another table counts.
-            let (length, symbol) = rest.first(self.bits)?;
-            self.copy::<WHOLE>(length + u32::from(symbol & 15), target)?;
-            if symbol & 15 == 0 && symbol != ZEROS {
+            if seen == Seen::End {
                 return Some(());
             }
-            next += u32::from(symbol >> 4) + 1;
         }
-        (next == 64).then_some(())
+        (next == BLOCK).then_some(())
+    }
+
+    /// Goes over as many codes as can be seen at once.
+    #[inline]
+    fn run<const WHOLE: bool>(
+        &mut self,
+        table: &Table,
+        next: &mut u32,
+        target: &mut Writer,
+    ) -> Option<Seen> {
+        let run = table.run.get(top(self.bits))?;
+        let after = *next + run.coefficients();
+        if after < BLOCK {
+            self.copy::<WHOLE>(run.bits(), target)?;
+            *next = after;
+            return Some(Seen::Some);
+        }
+        if (ENDS..ENDS + BLOCK).contains(&after) {
+            self.copy::<WHOLE>(run.bits(), target)?;
+            return Some(Seen::End);
+        }
+        Some(Seen::Nothing)
     }
 
     #[inline]
@@ -221,6 +247,17 @@ impl<'a> Reader<'a> {
         }
         self.take(count)
     }
+}
+
+/// What was gone over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Codes.
+    Some,
+    /// The last ones of the block.
+    End,
+    /// None: the first is too long, or the last of the block is among them, behind which another table counts.
+    Nothing,
 }
 
 /// Writes entropy-coded data.
@@ -251,7 +288,7 @@ impl Writer {
         }
         self.count -= 32;
         let four = low(self.bits >> self.count);
-        if has_ff(four) {
+        if has_ff(four.into()) {
             four.to_be_bytes().into_iter().for_each(|b| self.byte(b));
         } else {
             self.bytes.extend_from_slice(&four.to_be_bytes());
@@ -280,7 +317,11 @@ impl Writer {
 
 /// The next bits as a place in a table.
 fn top(bits: u64) -> usize {
-    usize::try_from(bits >> (64 - LOOK)).unwrap_or(0)
+    place(low(bits >> (64 - LOOK)))
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
@@ -288,21 +329,21 @@ fn low(bits: u64) -> u32 {
     bits as u32
 }
 
-/// Whether any of four bytes is 0xFF.
-fn has_ff(four: u32) -> bool {
-    four & (!four).wrapping_sub(0x0101_0101) & 0x8080_8080 != 0
+/// Whether any of eight bytes is 0xFF.
+fn has_ff(eight: u64) -> bool {
+    eight & (!eight).wrapping_sub(0x0101_0101_0101_0101) & 0x8080_8080_8080_8080 != 0
 }
 
 /// Bits that tables are looked up by.
 const LOOK: u32 = 12;
+/// Coefficients of a block.
+const BLOCK: u32 = 64;
+/// More than two blocks have.
+const ENDS: u32 = 128;
 /// Symbol of sixteen coefficients that are 0.
 const ZEROS: u8 = 0xf0;
 /// A run that fits into no block.
-const NOTHING: Run = Run {
-    bits: 0,
-    coefficients: u8::MAX,
-    ends: false,
-};
+const NOTHING: Run = Run::new(0, BLOCK);
 
 #[cfg(test)]
 mod tests {
@@ -356,24 +397,24 @@ mod tests {
         for seen in 0..1_u64 << LOOK {
             let run = table.run[usize::try_from(seen).unwrap()];
             let bits = seen << (64 - LOOK);
-            let (mut at, mut coefficients, mut ends) = (0, 0, false);
-            while !ends && let Some((length, symbol)) = table.first(bits << at) {
-                if at + length > LOOK {
-                    break;
-                }
+            let (mut at, mut coefficients, mut ends) = (0, 0, 0);
+            while ends == 0
+                && at < LOOK
+                && let Some((length, symbol)) = table.first(bits << at)
+                && at + length <= LOOK
+            {
                 at += length + u32::from(symbol & 15);
-                ends = symbol == 0;
-                coefficients += if ends { 0 } else { (symbol >> 4) + 1 };
-                if at >= LOOK {
-                    break;
+                match symbol {
+                    0 => ends = ENDS,
+                    _ => coefficients += u32::from(symbol >> 4) + 1,
                 }
             }
-            if at > 0 {
-                let found = (u32::from(run.bits), run.coefficients, run.ends);
-                assert_eq!(found, (at, coefficients, ends), "{seen:012b}");
+            let expected = if at > 0 {
+                Run::new(at, coefficients.min(BLOCK) + ends)
             } else {
-                assert_eq!(run.coefficients, NOTHING.coefficients, "{seen:012b}");
-            }
+                NOTHING
+            };
+            assert_eq!(run, expected, "{seen:012b}");
         }
     }
 
