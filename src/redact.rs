@@ -17,9 +17,7 @@ pub const MASK: &str = "***";
 ///
 /// Percent escapes are looked through, also several layers of them, because source URLs stand escaped in request URLs.
 pub fn text(text: &str) -> Cow<'_, str> {
-    let may_hold = |c: u8| matches!(c, b'@' | b'=' | b'%');
-    let lower_has = |word: &str| contains_ignoring_case(text, word);
-    if !text.bytes().any(may_hold) && !lower_has("bearer") && !lower_has("basic") {
+    if !may_hold_secret(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
     let glyphs = glyphs(text);
@@ -226,10 +224,21 @@ fn ends_text(glyph: &Glyph) -> bool {
             || matches!(glyph.char, '"' | '<' | '>'))
 }
 
-fn contains_ignoring_case(text: &str, word: &str) -> bool {
-    let (text, word) = (text.as_bytes(), word.as_bytes());
-    text.windows(word.len())
-        .any(|part| part.eq_ignore_ascii_case(word))
+/// A quick look that spares most texts the thorough one.
+fn may_hold_secret(text: &[u8]) -> bool {
+    let ends_with = |before: &[u8], word: &[u8]| {
+        let last = before.len().checked_sub(word.len());
+        let last = last.and_then(|at| before.get(at..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(word))
+    };
+    text.iter().enumerate().any(|(at, byte)| match byte {
+        b'@' | b'=' | b'%' => true,
+        b' ' => {
+            let before = text.get(..at).unwrap_or_default();
+            ends_with(before, b"bearer") || ends_with(before, b"basic")
+        }
+        _ => false,
+    })
 }
 
 /// Names of pairs whose value is a secret, in lower case.

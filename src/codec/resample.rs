@@ -1,7 +1,7 @@
 //! Making rasters smaller: Lanczos with three lobes, as libvips does.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Area, Raster};
 
@@ -28,13 +28,11 @@ pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> 
         4 => PixelType::U8x4,
         _ => return None,
     };
-    // Colours that are weighted by alpha cannot be averaged before.
-    let (across, down) = if matches!(raster.bands, 1 | 3) {
-        (boxes(area.width, horizontal), boxes(area.height, vertical))
-    } else {
-        (1, 1)
-    };
+    let (across, down) = (boxes(area.width, horizontal), boxes(area.height, vertical));
+    let has_alpha = matches!(raster.bands, 2 | 4);
     let averaged;
+    // Means are of weighted colours, and stay weighted.
+    let weighted = has_alpha && (across > 1 || down > 1);
     let (raster, inner) = if across > 1 || down > 1 {
         averaged = average(raster, area, across, down)?;
         (&averaged, averaged.area())
@@ -56,8 +54,12 @@ pub fn resize(raster: &Raster, area: Area, horizontal: Axis, vertical: Axis) -> 
     let mut result = Image::new(side(horizontal.side)?, side(vertical.side)?, kind);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .use_alpha(has_alpha && !weighted)
         .crop(x.start, y.start, x.length, y.length);
     Resizer::new().resize(&source, &mut result, &options).ok()?;
+    if weighted {
+        MulDiv::new().divide_alpha_inplace(&mut result).ok()?;
+    }
     Raster::new(
         horizontal.side,
         vertical.side,
@@ -106,7 +108,8 @@ fn boxes(side: usize, axis: Axis) -> usize {
     whole(float(side) / float(axis.side) / GAP).max(1)
 }
 
-/// Means of boxes; the last ones of a row and a column are filled up with their outermost pixels.
+/// Means of boxes; the last ones of a row and a column are filled up with their outermost pixels. With alpha they are means
+/// of colours that are weighted by it, which is whole numbers in libvips.
 fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Raster> {
     let (bands, stride) = (raster.bands, raster.width * raster.bands);
     let (width, height) = (area.width.div_ceil(across), area.height.div_ceil(down));
@@ -116,11 +119,19 @@ fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Ra
     let missing = u32::try_from(width * across - area.width).ok()?;
     let mut bytes = Vec::with_capacity(width.checked_mul(height)?.checked_mul(bands)?);
     let mut sums = vec![0_u32; width * bands];
+    let has_alpha = matches!(bands, 2 | 4);
+    let mut weighted = Vec::new();
     for line in 0..height {
         sums.fill(count / 2);
         for row in line * down..(line + 1) * down {
             let start = (area.top + row.min(last)).checked_mul(stride)? + left;
-            let row = raster.bytes.get(start..start.checked_add(inside)?)?;
+            let mut row = raster.bytes.get(start..start.checked_add(inside)?)?;
+            if has_alpha {
+                weighted.clear();
+                weighted.extend_from_slice(row);
+                weigh(&mut weighted, bands);
+                row = &weighted;
+            }
             let boxes = row.chunks(across * bands);
             for (sum, pixels) in sums.chunks_exact_mut(bands).zip(boxes) {
                 for pixel in pixels.chunks_exact(bands) {
@@ -138,6 +149,19 @@ fn average(raster: &Raster, area: Area, across: usize, down: usize) -> Option<Ra
         );
     }
     Raster::new(width, height, bands, bytes)
+}
+
+/// Multiplies the colours of pixels by their alpha.
+fn weigh(pixels: &mut [u8], bands: usize) {
+    for pixel in pixels.chunks_exact_mut(bands) {
+        let Some((alpha, colours)) = pixel.split_last_mut() else {
+            continue;
+        };
+        for colour in colours {
+            let product = u16::from(*colour) * u16::from(*alpha);
+            *colour = u8::try_from(product / u16::from(u8::MAX)).unwrap_or(u8::MAX);
+        }
+    }
 }
 
 fn add(sums: &mut [u32], pixel: &[u8], times: u32) {
@@ -258,6 +282,15 @@ mod tests {
         };
         let small = average(&raster, right, 3, 1).unwrap();
         assert_eq!(small, Raster::new(1, 2, 1, vec![45, 63]).unwrap());
+    }
+
+    #[test]
+    fn means_are_of_weighted_colours() {
+        let pixels = [[200, 9, 101, 255], [255, 255, 255, 0], [100, 1, 3, 128]].concat();
+        let raster = Raster::new(3, 1, 4, pixels).unwrap();
+        let small = average(&raster, raster.area(), 2, 1).unwrap();
+        let expected = vec![100, 5, 51, 128, 50, 0, 1, 128];
+        assert_eq!(small, Raster::new(2, 1, 4, expected).unwrap());
     }
 
     #[test]

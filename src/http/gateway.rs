@@ -14,8 +14,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HOST, HeaderName,
-    HeaderValue, SERVER, TRANSFER_ENCODING, USER_AGENT,
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HOST, HeaderValue,
+    SERVER, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Full};
@@ -23,10 +23,11 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::timeout_at;
 
-use super::connection::{Exchange, ResponseBody};
+use super::connection::ResponseBody;
 use super::endpoint::Endpoint;
+use super::exchange::Exchange;
 use super::report::Reported;
-use super::request::{Facts, RequestContext, request_id};
+use super::request::{Facts, RequestContext, X_REQUEST_ID, request_id};
 use super::response::header_value;
 use super::target::{Swap, restore};
 use super::{App, log};
@@ -378,7 +379,6 @@ impl Drop for Finish {
     }
 }
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// On every response: `spec/http.md` section 8.1.
 const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";

@@ -10,8 +10,8 @@ use crate::service::ImageResponse;
 /// A request has arrived.
 pub(super) fn started(context: &RequestContext) {
     tracing::info!(
-        request_id = %context.id,
-        method = %context.method,
+        request_id = context.id,
+        method = context.method.as_str(),
         client_ip = context.logged_client(),
         "Started {}",
         context.logged_target()
@@ -21,8 +21,8 @@ pub(super) fn started(context: &RequestContext) {
 /// An image request was answered.
 pub(super) fn completed_image(context: &RequestContext, answer: &ImageResponse) {
     tracing::info!(
-        request_id = %context.id,
-        method = %context.method,
+        request_id = context.id,
+        method = context.method.as_str(),
         status = answer.status.as_u16(),
         client_ip = context.logged_client(),
         image_url = answer.understood.source_url(),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +86,7 @@ impl std::ops::Deref for RequestContext {
 
 /// The request's own ID, the load balancer's, or a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
-    let own = headers.get("x-request-id").and_then(|v| v.to_str().ok());
+    let own = headers.get(X_REQUEST_ID).and_then(|v| v.to_str().ok());
     own.filter(|id| is_request_id(id))
         .map(str::to_owned)
         .or_else(|| amazon_request_id(headers))
@@ -131,11 +131,15 @@ fn is_request_id(text: &str) -> bool {
 }
 
 fn amazon_request_id(headers: &HeaderMap) -> Option<String> {
-    let context = headers.get("x-amzn-request-context")?;
+    let context = headers.get(X_AMZN_REQUEST_CONTEXT)?;
     let context: serde_json::Value = serde_json::from_slice(context.as_bytes()).ok()?;
     let id = context.get("requestId")?.as_str()?;
     is_request_id(id).then(|| id.to_owned())
 }
+
+/// Names a request, on the way in and on the way out.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_AMZN_REQUEST_CONTEXT: HeaderName = HeaderName::from_static("x-amzn-request-context");
 
 fn nano_id() -> String {
     let mut random = [0_u8; 21];

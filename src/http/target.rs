@@ -52,30 +52,51 @@ impl Scanner {
 
     /// Looks at bytes on their way to the parser.
     pub(super) fn pass(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            self.place = match self.place {
-                Place::Method if *byte == b' ' => Place::Target(0),
-                Place::Method => Place::Method,
-                Place::Target(0) if *byte != b'/' => Place::Lines { at_start: false },
-                Place::Target(_) if *byte == b' ' => Place::Lines { at_start: false },
-                Place::Target(_) if *byte == b'\n' => Place::Lines { at_start: true },
-                Place::Target(offset) => {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let length = self.step(rest);
+            rest = rest.get_mut(length..).unwrap_or_default();
+        }
+    }
+
+    /// Follows the first bytes; how many that were, at least one.
+    fn step(&mut self, bytes: &mut [u8]) -> usize {
+        let first = bytes.first().copied();
+        let end_of = |wanted: &[u8]| bytes.iter().position(|byte| wanted.contains(byte));
+        let (place, length) = match self.place {
+            Place::Method => match end_of(b" ") {
+                Some(at) => (Place::Target(0), at + 1),
+                None => (Place::Method, bytes.len()),
+            },
+            Place::Target(0) if first != Some(b'/') => (Place::Lines { at_start: false }, 1),
+            Place::Target(offset) => {
+                let end = end_of(b" \n");
+                let at_start = end.is_some_and(|at| bytes.get(at) == Some(&b'\n'));
+                let length = end.unwrap_or(bytes.len());
+                for (at, byte) in bytes.iter_mut().take(length).enumerate() {
                     if matches!(byte, b'#' | b'<' | b'>' | b'`') {
-                        self.swaps.push((offset, *byte));
+                        self.swaps.push((offset + at, *byte));
                         *byte = STAND_IN;
                     }
-                    Place::Target(offset + 1)
                 }
-                Place::Lines { at_start: true } if *byte == b'\n' => Place::End,
-                Place::Lines { at_start: true } if *byte == b'\r' => self.place,
-                Place::Lines { .. } => {
-                    let at_start = *byte == b'\n';
-                    self.lines += usize::from(at_start);
-                    Place::Lines { at_start }
+                match end {
+                    Some(at) => (Place::Lines { at_start }, at + 1),
+                    None => (Place::Target(offset + length), length),
                 }
-                Place::End | Place::Lost => Place::Lost,
-            };
-        }
+            }
+            Place::Lines { at_start: true } if first == Some(b'\n') => (Place::End, 1),
+            Place::Lines { at_start: true } if first == Some(b'\r') => (self.place, 1),
+            Place::Lines { .. } => match end_of(b"\n") {
+                Some(at) => {
+                    self.lines += 1;
+                    (Place::Lines { at_start: true }, at + 1)
+                }
+                None => (Place::Lines { at_start: false }, bytes.len()),
+            },
+            Place::End | Place::Lost => (Place::Lost, bytes.len()),
+        };
+        self.place = place;
+        length
     }
 
     /// How many header lines of the head have been seen to their end.

@@ -259,6 +259,11 @@ fn push_value(line: &mut String, value: &Value) {
 
 fn push_quoted(line: &mut String, text: &str) {
     line.push('"');
+    if is_harmless(text) && !text.contains(['"', '\\']) {
+        line.push_str(text);
+        line.push('"');
+        return;
+    }
     for part in text.split_inclusive(['"', '\\']) {
         match part.strip_suffix(['"', '\\']) {
             Some(before) => {
@@ -293,6 +298,10 @@ fn options(text: &str) -> Value {
 
 /// Appends `text` with everything escaped that could end a line or steer a terminal.
 fn escape(line: &mut String, text: &str) {
+    if is_harmless(text) {
+        line.push_str(text);
+        return;
+    }
     for c in text.chars() {
         match c {
             '\n' => line.push_str("\\n"),
@@ -305,6 +314,11 @@ fn escape(line: &mut String, text: &str) {
             c => line.push(c),
         }
     }
+}
+
+/// Whether nothing of it has to be escaped. Most texts are of such characters only.
+fn is_harmless(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Control characters, line separators, and marks that turn the direction of writing.

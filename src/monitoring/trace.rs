@@ -217,8 +217,8 @@ impl Trace {
 }
 
 /// Runs `future` with `trace` as the current one.
-pub async fn scope<F: Future>(trace: Option<Trace>, future: F) -> F::Output {
-    CURRENT.scope(trace, future).await
+pub fn scope<F: Future>(trace: Option<Trace>, future: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(trace, future)
 }
 
 /// Runs `work` on this thread with `trace` as the current one.

@@ -103,8 +103,7 @@ pub fn run_job(job: &Job, cancel: &Cancel) -> Result<Processed, Error> {
 
 impl Images for ImageService {
     fn handle(&self, request: ImageRequest) -> BoxFuture<'static, Result<ImageResponse, Error>> {
-        let service = self.clone();
-        async move { service.answer(request).await }.boxed()
+        self.clone().answer(request).boxed()
     }
 
     fn retry_after(&self) -> u32 {
@@ -122,7 +121,7 @@ impl ImageService {
         }
     }
 
-    async fn answer(&self, request: ImageRequest) -> Result<ImageResponse, Error> {
+    async fn answer(self, request: ImageRequest) -> Result<ImageResponse, Error> {
         let mut quota = None;
         // The same until the end: what one set of rules has verified is nothing to another.
         let rules = self.parts.rules.get();

@@ -5,9 +5,10 @@ use std::ffi::{CStr, CString};
 use libvips::bindings::{
     GType, g_strfreev, g_value_get_double, g_value_get_int, g_value_get_string, g_value_transform,
     vips_array_int_get_type, vips_autorot_remove_angle, vips_blob_get_type, vips_image_get,
-    vips_image_get_fields, vips_image_get_typeof, vips_image_remove, vips_image_set_array_int,
-    vips_image_set_blob_copy, vips_image_set_int, vips_ref_string_get_type,
-    vips_value_get_array_int, vips_value_get_blob, vips_value_get_ref_string,
+    vips_image_get_fields, vips_image_get_typeof, vips_image_remove, vips_image_set,
+    vips_image_set_array_int, vips_image_set_blob_copy, vips_image_set_int,
+    vips_ref_string_get_type, vips_value_get_array_int, vips_value_get_blob,
+    vips_value_get_ref_string,
 };
 #[cfg(test)]
 use libvips::bindings::{vips_image_set_double, vips_image_set_string};
@@ -236,6 +237,19 @@ impl Metadata<'_> {
         unsafe { vips_image_set_array_int(image, name.as_ptr(), values.as_ptr(), count) };
     }
 
+    /// Stores every field of another image that this one does not have; what describes the pixels stays.
+    pub fn add_all(&mut self, other: &Image) {
+        for field in other.fields().iter().filter(|field| !self.image.has(field)) {
+            let (Some(name), Some(mut value)) = (self.name(field), other.field(field)) else {
+                continue;
+            };
+            let (image, value) = (self.image.as_ptr(), value.as_mut_ptr());
+            // SAFETY: the image is alive and private to this edit; the name is terminated and the value is copied.
+            unsafe { vips_image_set(image, name.as_ptr(), value) };
+        }
+        self.resolution = Some(other.resolution());
+    }
+
     /// Removes a field; a missing field and one of the header are left alone.
     pub fn remove(&mut self, field: &str) {
         let Some(name) = self.name(field) else { return };
@@ -306,6 +320,32 @@ mod tests {
         assert!(!removed.has("orientation") && !removed.has("delay"));
         assert!(edited.has("orientation") && edited.has("delay"));
         assert_eq!(removed.to_pixels().unwrap(), image.to_pixels().unwrap());
+    }
+
+    #[test]
+    fn fields_of_another_image_come_where_there_is_none() {
+        let from = picture(6, 8, 3).edit(|metadata| {
+            metadata.set_int("page-height", 4);
+            metadata.set_blob("icc-profile-data", &[1, 2, 3]);
+            metadata.set_array_int("delay", &[40, 50]);
+            metadata.set_resolution(2.0, 3.0);
+        });
+        let from = from.unwrap();
+        let to = picture(2, 2, 4).edit(|metadata| {
+            metadata.set_int("page-height", 1);
+            metadata.add_all(&from);
+        });
+        let to = to.unwrap();
+        assert_eq!((to.width(), to.height(), to.bands()), (2, 2, 4));
+        assert_eq!(to.int("width"), Some(2));
+        assert_eq!(to.int("page-height"), Some(1));
+        assert_eq!(to.blob("icc-profile-data"), Some(vec![1, 2, 3]));
+        assert_eq!(to.array_int("delay"), Some(vec![40, 50]));
+        assert_eq!(to.resolution(), (2.0, 3.0));
+        assert_eq!(
+            to.to_pixels().unwrap(),
+            picture(2, 2, 4).to_pixels().unwrap()
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod memory;
 mod metadata;
 mod object;
 mod operation;
+mod region;
 mod setup;
 mod source;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use kinds::{Access, Angle, BandFormat, Direction, Extend, Interpretation, Ke
 pub use memory::{Allocator, Memory, allocator, memory, trim};
 pub use metadata::Metadata;
 pub use operation::{Built, Operation};
+pub use region::Region;
 use setup::ensure_ready;
 pub use setup::{InitReport, VipsSettings, init, is_ready};
 pub use source::Source;

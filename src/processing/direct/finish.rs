@@ -3,12 +3,11 @@
 use bytes::Bytes;
 
 use super::source::Source;
-use super::{Context, Plan, Raster, State, area, pipeline, save, size};
+use super::{Context, Plan, Raster, State, area, only_crops, pipeline, save, size};
 use crate::codec::{icc, jpeg};
 use crate::error::Error;
 use crate::format::ImageFormat;
-use crate::ops;
-use crate::plan::{Crop, output};
+use crate::plan::Crop;
 use crate::processing::metadata::{iptc, xmp};
 use crate::processing::{colour, finish};
 use crate::vips::{Image, Interpretation};
@@ -35,23 +34,11 @@ pub(super) enum Colours {
 impl Finish<'_> {
     /// What becomes of the colours, where no more than that and a crop stands between these pixels and an encoder.
     pub(super) fn colours(&self, raster: &Raster) -> Option<Colours> {
-        let (options, plan) = (self.context.options(), &self.plan);
-        let size = match plan.crop_to_result(size(raster)) {
-            Crop::None => size(raster),
-            Crop::At(area) => crate::geometry::Size::new(area.width, area.height),
-            Crop::Smart(_) => return None,
-        };
-        let is_last = self.context.job.watermark.is_none()
-            && !ops::has_effects(options)
-            && plan.extend(size).is_none()
-            && plan.extend_aspect_ratio(size).is_none()
-            && plan.padding(size).is_none()
-            && output::fix_size(self.context.format, size).is_none();
-        if is_last {
-            self.conversion(raster)
-        } else {
-            None
+        let watermark = self.context.job.watermark.is_some();
+        if watermark || !only_crops(self.context, &self.plan, size(raster)) {
+            return None;
         }
+        self.conversion(raster)
     }
 
     /// How the pixels get the colours of the result. `None` for grey: whether libvips converts it hangs on its version.

@@ -5,6 +5,7 @@
 //! the turns, on the pixels that it has made. It never answers with an error of its own: damage, limits and cancelled jobs
 //! are found again on the way over libvips, which decides what they mean.
 
+pub(super) mod animation;
 mod finish;
 mod source;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use crate::codec::{Area, Raster};
 use crate::error::Error;
 use crate::format::ImageFormat;
 use crate::geometry::{GravityKind, Rect, Size};
-use crate::plan::{Crop, Plan, shrunk_side};
+use crate::ops;
+use crate::plan::{Crop, Plan, output, shrunk_side};
 use crate::vips::Cancel;
 use finish::Finish;
 use source::Source;
@@ -117,6 +119,20 @@ fn pixels(
         raster.crop(crop)?
     };
     Some((turn::turned(raster, plan.rotation())?, scale.is_some()))
+}
+
+/// Whether behind the turns of a pipeline nothing changes pixels but a crop and what the format demands of transparency.
+fn only_crops(context: &Context<'_>, plan: &Plan, turned: Size) -> bool {
+    let size = match plan.crop_to_result(turned) {
+        Crop::None => turned,
+        Crop::At(area) => Size::new(area.width, area.height),
+        Crop::Smart(_) => return false,
+    };
+    !ops::has_effects(context.options())
+        && plan.extend(size).is_none()
+        && plan.extend_aspect_ratio(size).is_none()
+        && plan.padding(size).is_none()
+        && output::fix_size(context.format, size).is_none()
 }
 
 fn axis(side: usize, factor: f64) -> Option<Axis> {

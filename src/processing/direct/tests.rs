@@ -203,7 +203,12 @@ fn opened(bytes: &Bytes, format: ImageFormat) -> Image {
         .unwrap()
 }
 
-fn job(bytes: &[u8], format: ImageFormat, options: &str, variables: &[(&str, &str)]) -> Job {
+pub(super) fn job(
+    bytes: &[u8],
+    format: ImageFormat,
+    options: &str,
+    variables: &[(&str, &str)],
+) -> Job {
     let config = Config::from_pairs(variables).unwrap();
     let features = ClientFeatures::default();
     let path = format!("{options}/plain/local:///a");
@@ -249,7 +254,7 @@ const OPTIONS: [&str; 17] = [
 ];
 
 /// Numbers that are the same in every run.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
@@ -264,7 +269,7 @@ impl Random {
         values[usize::try_from(self.below(values.len() as u64)).unwrap()]
     }
 
-    fn options(&mut self) -> String {
+    pub(super) fn options(&mut self) -> String {
         let kind = self.one_of(&["fit", "fill", "fill-down", "force", "auto"]);
         let (width, height) = (self.below(180), self.below(180));
         let mut options = vec![format!("rs:{kind}:{width}:{height}")];
@@ -293,20 +298,12 @@ impl Random {
 /// The pictures of the tests, some made here, and those of the corpus.
 fn pictures() -> Vec<(String, Vec<u8>, ImageFormat)> {
     let mut pictures = Vec::new();
-    let shared = std::option_env!("SHARED").unwrap_or("../shared");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for folder in [root.join("tests/images"), root.join(shared).join("corpus")] {
-        let mut files = Vec::new();
-        collect(&folder, &mut files);
-        files.sort();
-        for file in files {
-            let bytes = std::fs::read(&file).unwrap();
-            let Some(header) = jpeg::header(&bytes) else {
-                continue;
-            };
-            if i64::from(header.width) * i64::from(header.height) <= LARGEST {
-                pictures.push((file.display().to_string(), bytes, ImageFormat::Jpeg));
-            }
+    for (name, bytes) in files() {
+        let Some(header) = jpeg::header(&bytes) else {
+            continue;
+        };
+        if i64::from(header.width) * i64::from(header.height) <= LARGEST {
+            pictures.push((name, bytes, ImageFormat::Jpeg));
         }
     }
     let profiles = icc::profiles();
@@ -346,6 +343,20 @@ fn pictures() -> Vec<(String, Vec<u8>, ImageFormat)> {
     pictures
 }
 
+/// The files of the tests and of the corpus, with their paths.
+pub(super) fn files() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let shared = std::option_env!("SHARED").unwrap_or("../shared");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.join("tests/images"), root.join(shared).join("corpus")];
+    folders.into_iter().flat_map(|folder| {
+        let mut files = Vec::new();
+        collect(&folder, &mut files);
+        files.sort();
+        let read = |file: PathBuf| (file.display().to_string(), std::fs::read(&file).unwrap());
+        files.into_iter().map(read)
+    })
+}
+
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
@@ -357,7 +368,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn scene(name: &str) -> Vec<u8> {
+pub(super) fn scene(name: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::read(root.join("tests/images/scene").join(name)).unwrap()
 }

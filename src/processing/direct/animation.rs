@@ -1,0 +1,215 @@
+//! Animations: decoded by libvips, whose decoders compose frames; cropped, scaled and turned here, one at a time.
+//!
+//! libvips would build a pipeline of a dozen objects for every frame and start threads to run it. Here the frames are read
+//! from top to bottom in the calling thread and become one stack of pixels. What goes wrong is the decoder's error, which
+//! the way over libvips would give as well.
+
+use bytes::Bytes;
+
+use super::{area, axis, only_crops, size, turn};
+use crate::codec::resample::{self, Axis};
+use crate::codec::{Area, Raster};
+use crate::error::{Error, Kind};
+use crate::geometry::{GravityKind, Size};
+use crate::plan::{Crop, ImageInfo, Plan};
+use crate::processing::pipeline::{Context, State};
+use crate::processing::{cancelled, load};
+use crate::vips::{BandFormat, Image, Interpretation, Region};
+
+/// Stacked frames that are scaled and turned.
+#[derive(Debug)]
+pub(in crate::processing) struct Frames {
+    /// The pixels, in memory, with the metadata of the source.
+    pub(in crate::processing) stack: Image,
+    /// Rows of one frame.
+    pub(in crate::processing) height: i32,
+    /// Whether they are cropped as well, and only what concerns the stack as a whole is left to do.
+    pub(in crate::processing) finished: bool,
+    plan: Plan,
+}
+
+impl Frames {
+    /// The state behind the turns, for one of the frames or for all of them.
+    pub(in crate::processing) fn state(
+        &self,
+        context: &Context<'_>,
+        image: Image,
+    ) -> Result<State, Error> {
+        State::of_raster(context, image, self.plan.clone(), true)
+    }
+}
+
+/// Runs all frames through the steps up to the turns; `None` where libvips has to, and nothing has been read then.
+pub(in crate::processing) fn run(
+    context: &Context<'_>,
+    image: &Image,
+) -> Option<Result<Frames, Error>> {
+    let steps = Steps::of(context, image)?;
+    Some(steps.run(context, image))
+}
+
+/// What is done to every frame.
+struct Steps {
+    plan: Plan,
+    frame: Size,
+    bands: usize,
+    crop: Area,
+    horizontal: Axis,
+    vertical: Axis,
+    /// The crop behind the turns, where nothing else is left to do for a single frame.
+    last: Option<Area>,
+}
+
+impl Steps {
+    fn of(context: &Context<'_>, image: &Image) -> Option<Self> {
+        let (config, options) = (&context.job.settings.processing, context.options());
+        // Where libvips finds the attention hangs on the last bit of a pixel.
+        let smart =
+            [options.gravity.kind, options.crop.gravity.kind].contains(&Some(GravityKind::Smart));
+        let plain = image.format() == BandFormat::Uchar
+            && image.coding_is_none()
+            && image.interpretation() == Interpretation::Srgb
+            && matches!(image.bands(), 3 | 4);
+        if !config.direct_codecs || config.linear || smart || !plain {
+            return None;
+        }
+        let frame = Size::new(image.width().into(), image.page_height().into());
+        if frame.pixels() > MOST_PIXELS {
+            return None;
+        }
+        let info = ImageInfo {
+            size: frame,
+            frames: context.frames,
+            ..load::info(context.job, image, false)
+        };
+        let plan = context.plan_of(&info).ok()?;
+        // Frames that keep their size are not held: libvips passes them on. It enlarges by another kernel.
+        let (x, y) = plan.scale().filter(|(x, y)| *x <= 1.0 && *y <= 1.0)?;
+        let crop = match plan.crop(frame) {
+            Crop::None => whole(frame)?,
+            Crop::At(rect) => area(rect)?,
+            Crop::Smart(_) => return None,
+        };
+        let (horizontal, vertical) = (axis(crop.width, x)?, axis(crop.height, y)?);
+        let side = |side: usize| i64::try_from(side).ok();
+        let turned = Size::new(side(horizontal.side)?, side(vertical.side)?)
+            .swapped_if(plan.rotation().swaps_axes());
+        let last = match plan.crop_to_result(turned) {
+            Crop::None => whole(turned),
+            Crop::At(rect) => area(rect),
+            Crop::Smart(_) => return None,
+        };
+        let finished = only_crops(context, &plan, turned) && options.background.is_none();
+        Some(Self {
+            frame,
+            bands: usize::try_from(image.bands()).ok()?,
+            crop,
+            horizontal,
+            vertical,
+            last: last.filter(|_| finished),
+            plan,
+        })
+    }
+
+    fn run(self, context: &Context<'_>, image: &Image) -> Result<Frames, Error> {
+        let region = Region::new(image)?;
+        let (mut pixels, mut size_of_one) = (Vec::new(), None);
+        let height = image.page_height();
+        for index in 0..load::frame_count(image) {
+            if context.cancel.is_cancelled() {
+                return Err(cancelled());
+            }
+            let top = i32::try_from(index * i64::from(height)).map_err(|_| too_large())?;
+            let mut frame = Vec::with_capacity(self.bytes_of_frame());
+            region.read(top, height, &mut frame)?;
+            let frame = self.frame(frame).ok_or_else(too_large)?;
+            size_of_one.get_or_insert_with(|| size(&frame));
+            pixels.extend_from_slice(frame.bytes());
+        }
+        let size_of_one = size_of_one.unwrap_or_default();
+        let side = |side: i64| i32::try_from(side).map_err(|_| too_large());
+        let (width, height) = (side(size_of_one.width)?, side(size_of_one.height)?);
+        let rows = side(size_of_one.height * load::frame_count(image))?;
+        let pixels = Bytes::from(pixels);
+        let bands = image.bands();
+        let stack = Image::from_pixels(pixels, width, rows, bands, Interpretation::Srgb)?;
+        let turned = !self.plan.rotation().is_identity();
+        let stack = stack.edit(|metadata| {
+            metadata.add_all(image);
+            if turned {
+                metadata.remove_orientation();
+            }
+        })?;
+        Ok(Frames {
+            stack,
+            height,
+            finished: self.last.is_some(),
+            plan: self.plan,
+        })
+    }
+
+    fn bytes_of_frame(&self) -> usize {
+        usize::try_from(self.frame.pixels()).unwrap_or(0) * self.bands
+    }
+
+    /// One frame behind the turns; `None` only for sizes that no memory holds.
+    fn frame(&self, pixels: Vec<u8>) -> Option<Raster> {
+        let Area { width, height, .. } = whole(self.frame)?;
+        let resize = |raster| resample::resize(&raster, self.crop, self.horizontal, self.vertical);
+        let raster = if self.bands == 4 && is_opaque(&pixels) {
+            // The arithmetic of alpha would change nothing.
+            let colours = Raster::new(width, height, 3, without_alpha(&pixels))?;
+            drop(pixels);
+            let small = resize(colours)?;
+            let (width, height) = (small.width(), small.height());
+            Raster::new(width, height, 4, with_alpha(small.bytes()))?
+        } else {
+            resize(Raster::new(width, height, self.bands, pixels)?)?
+        };
+        let raster = turn::turned(raster, self.plan.rotation())?;
+        match self.last {
+            Some(last) if last != raster.area() => raster.crop(last),
+            _ => Some(raster),
+        }
+    }
+}
+
+fn whole(size: Size) -> Option<Area> {
+    Some(Area {
+        left: 0,
+        top: 0,
+        width: usize::try_from(size.width).ok()?,
+        height: usize::try_from(size.height).ok()?,
+    })
+}
+
+fn is_opaque(pixels: &[u8]) -> bool {
+    let (pixels, _) = pixels.as_chunks::<4>();
+    pixels.iter().all(|[_, _, _, alpha]| *alpha == u8::MAX)
+}
+
+fn without_alpha(pixels: &[u8]) -> Vec<u8> {
+    let (pixels, _) = pixels.as_chunks::<4>();
+    let colours = pixels
+        .iter()
+        .flat_map(|[red, green, blue, _]| [*red, *green, *blue]);
+    colours.collect()
+}
+
+fn with_alpha(colours: &[u8]) -> Vec<u8> {
+    let (colours, _) = colours.as_chunks::<3>();
+    let pixels = colours
+        .iter()
+        .flat_map(|[red, green, blue]| [*red, *green, *blue, u8::MAX]);
+    pixels.collect()
+}
+
+fn too_large() -> Error {
+    Error::new(Kind::Internal, "frames do not fit into memory")
+}
+
+/// Pixels of a frame that is held at once; libvips works on larger ones strip by strip.
+const MOST_PIXELS: i64 = 4_000_000;
+
+#[cfg(test)]
+mod tests;
