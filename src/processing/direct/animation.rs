@@ -114,8 +114,8 @@ impl Steps {
     fn run(self, context: &Context<'_>, image: &Image) -> Result<Frames, Error> {
         let region = Region::new(image)?;
         let (mut pixels, mut size_of_one) = (Vec::new(), None);
-        let height = image.page_height();
-        for index in 0..load::frame_count(image) {
+        let (height, count) = (image.page_height(), load::frame_count(image));
+        for index in 0..count {
             if context.cancel.is_cancelled() {
                 return Err(cancelled());
             }
@@ -123,13 +123,17 @@ impl Steps {
             let mut frame = Vec::with_capacity(self.bytes_of_frame());
             region.read(top, height, &mut frame)?;
             let frame = self.frame(frame).ok_or_else(too_large)?;
-            size_of_one.get_or_insert_with(|| size(&frame));
+            if size_of_one.is_none() {
+                size_of_one = Some(size(&frame));
+                let frames = usize::try_from(count).unwrap_or(1);
+                pixels.reserve_exact(frame.bytes().len().saturating_mul(frames));
+            }
             pixels.extend_from_slice(frame.bytes());
         }
         let size_of_one = size_of_one.unwrap_or_default();
         let side = |side: i64| i32::try_from(side).map_err(|_| too_large());
         let (width, height) = (side(size_of_one.width)?, side(size_of_one.height)?);
-        let rows = side(size_of_one.height * load::frame_count(image))?;
+        let rows = side(size_of_one.height * count)?;
         let pixels = Bytes::from(pixels);
         let bands = image.bands();
         let stack = Image::from_pixels(pixels, width, rows, bands, Interpretation::Srgb)?;
@@ -190,18 +194,22 @@ fn is_opaque(pixels: &[u8]) -> bool {
 
 fn without_alpha(pixels: &[u8]) -> Vec<u8> {
     let (pixels, _) = pixels.as_chunks::<4>();
-    let colours = pixels
-        .iter()
-        .flat_map(|[red, green, blue, _]| [*red, *green, *blue]);
-    colours.collect()
+    let mut colours = vec![0; pixels.len() * 3];
+    let (places, _) = colours.as_chunks_mut::<3>();
+    for (place, [red, green, blue, _]) in places.iter_mut().zip(pixels) {
+        *place = [*red, *green, *blue];
+    }
+    colours
 }
 
 fn with_alpha(colours: &[u8]) -> Vec<u8> {
     let (colours, _) = colours.as_chunks::<3>();
-    let pixels = colours
-        .iter()
-        .flat_map(|[red, green, blue]| [*red, *green, *blue, u8::MAX]);
-    pixels.collect()
+    let mut pixels = vec![0; colours.len() * 4];
+    let (places, _) = pixels.as_chunks_mut::<4>();
+    for (place, [red, green, blue]) in places.iter_mut().zip(colours) {
+        *place = [*red, *green, *blue, u8::MAX];
+    }
+    pixels
 }
 
 fn too_large() -> Error {
