@@ -19,13 +19,14 @@ use crate::vips::{BandFormat, Image, Interpretation, Region};
 /// Stacked frames that are scaled and turned.
 #[derive(Debug)]
 pub(in crate::processing) struct Frames {
-    /// The pixels, in memory, with the metadata of the source.
+    /// The pixels, with the metadata of the source.
     pub(in crate::processing) stack: Image,
     /// Rows of one frame.
     pub(in crate::processing) height: i32,
     /// Whether they are cropped as well, and only what concerns the stack as a whole is left to do.
     pub(in crate::processing) finished: bool,
     plan: Plan,
+    scaled_down: bool,
 }
 
 impl Frames {
@@ -35,7 +36,7 @@ impl Frames {
         context: &Context<'_>,
         image: Image,
     ) -> Result<State, Error> {
-        State::of_raster(context, image, self.plan.clone(), true)
+        State::of_raster(context, image, self.plan.clone(), self.scaled_down)
     }
 }
 
@@ -54,8 +55,7 @@ struct Steps {
     frame: Size,
     bands: usize,
     crop: Area,
-    horizontal: Axis,
-    vertical: Axis,
+    scale: Option<(Axis, Axis)>,
     /// The crop behind the turns, where nothing else is left to do for a single frame.
     last: Option<Area>,
 }
@@ -83,8 +83,11 @@ impl Steps {
             ..load::info(context.job, image, false)
         };
         let plan = context.plan_of(&info).ok()?;
-        // Frames that keep their size are not held: libvips passes them on. It enlarges by another kernel.
-        let (x, y) = plan.scale().filter(|(x, y)| *x <= 1.0 && *y <= 1.0)?;
+        // libvips enlarges by another kernel.
+        let (x, y) = plan.scale().unwrap_or((1.0, 1.0));
+        if x > 1.0 || y > 1.0 {
+            return None;
+        }
         let crop = match plan.crop(frame) {
             Crop::None => whole(frame)?,
             Crop::At(rect) => area(rect)?,
@@ -100,18 +103,37 @@ impl Steps {
             Crop::Smart(_) => return None,
         };
         let finished = only_crops(context, &plan, turned) && options.background.is_none();
-        Some(Self {
+        let steps = Self {
             frame,
             bands: usize::try_from(image.bands()).ok()?,
             crop,
-            horizontal,
-            vertical,
+            scale: plan.scale().map(|_| (horizontal, vertical)),
             last: last.filter(|_| finished),
             plan,
-        })
+        };
+        // Frames that are only cut or turned are not held: libvips passes them on.
+        (steps.scale.is_some() || steps.change_nothing()).then_some(steps)
+    }
+
+    /// Whether the stack stays as it is.
+    fn change_nothing(&self) -> bool {
+        let all = whole(self.frame);
+        self.scale.is_none()
+            && self.plan.rotation().is_identity()
+            && Some(self.crop) == all
+            && self.last == all
     }
 
     fn run(self, context: &Context<'_>, image: &Image) -> Result<Frames, Error> {
+        if self.change_nothing() {
+            return Ok(Frames {
+                stack: image.clone(),
+                height: image.page_height(),
+                finished: true,
+                plan: self.plan,
+                scaled_down: false,
+            });
+        }
         let region = Region::new(image)?;
         let (mut pixels, mut size_of_one) = (Vec::new(), None);
         let (height, count) = (image.page_height(), load::frame_count(image));
@@ -149,6 +171,7 @@ impl Steps {
             height,
             finished: self.last.is_some(),
             plan: self.plan,
+            scaled_down: true,
         })
     }
 
@@ -159,7 +182,8 @@ impl Steps {
     /// One frame behind the turns; `None` only for sizes that no memory holds.
     fn frame(&self, pixels: Vec<u8>) -> Option<Raster> {
         let Area { width, height, .. } = whole(self.frame)?;
-        let resize = |raster| resample::resize(&raster, self.crop, self.horizontal, self.vertical);
+        let (horizontal, vertical) = self.scale?;
+        let resize = |raster| resample::resize(&raster, self.crop, horizontal, vertical);
         let raster = if self.bands == 4 && is_opaque(&pixels) {
             // The arithmetic of alpha would change nothing.
             let colours = Raster::new(width, height, 3, without_alpha(&pixels))?;
