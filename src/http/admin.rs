@@ -17,7 +17,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::connection::{self, ResponseBody, Timeouts};
+use super::connection::{self, ResponseBody};
+use super::exchange::{Exchange, Timeouts};
 use super::listener::{BindError, bind_tcp};
 use crate::config::AdminConfig;
 use crate::config::server::Network;
@@ -97,7 +98,7 @@ async fn serve(listener: std::net::TcpListener, admin: Arc<Admin>, stop: Cancell
         let (admin, stop) = (Arc::clone(&admin), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            let handler = |request: Request<Incoming>, exchange: Arc<connection::Exchange>| {
+            let handler = |request: Request<Incoming>, exchange: Arc<Exchange>| {
                 let admin = Arc::clone(&admin);
                 async move {
                     let has_body = !hyper::body::Body::is_end_stream(request.body());

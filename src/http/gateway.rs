@@ -23,8 +23,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::timeout_at;
 
-use super::connection::{Exchange, ResponseBody};
+use super::connection::ResponseBody;
 use super::endpoint::Endpoint;
+use super::exchange::Exchange;
 use super::report::Reported;
 use super::request::{Facts, RequestContext, X_REQUEST_ID, request_id};
 use super::response::header_value;

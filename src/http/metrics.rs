@@ -19,7 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, Exchange, ResponseBody, Timeouts};
+use super::connection::{self, ResponseBody};
+use super::exchange::{Exchange, Timeouts};
 use super::listener::{BindError, bind_tcp};
 use crate::config::MonitoringConfig;
 use crate::config::monitoring::MetricsBind;

@@ -13,6 +13,7 @@ mod cors;
 mod disposition;
 mod endpoint;
 mod error_page;
+mod exchange;
 mod gateway;
 mod image;
 mod linger;

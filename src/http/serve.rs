@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{self, Timeouts};
+use super::connection;
+use super::exchange::Timeouts;
 use super::gateway::{self, Routes};
 use super::listener::{Connection, Listener};
 use super::{App, image_route, pages};
