@@ -19,13 +19,14 @@ use crate::vips::{BandFormat, Image, Interpretation, Region};
 /// Stacked frames that are scaled and turned.
 #[derive(Debug)]
 pub(in crate::processing) struct Frames {
-    /// The pixels, in memory, with the metadata of the source.
+    /// The pixels, with the metadata of the source.
     pub(in crate::processing) stack: Image,
     /// Rows of one frame.
     pub(in crate::processing) height: i32,
     /// Whether they are cropped as well, and only what concerns the stack as a whole is left to do.
     pub(in crate::processing) finished: bool,
     plan: Plan,
+    scaled_down: bool,
 }
 
 impl Frames {
@@ -35,7 +36,7 @@ impl Frames {
         context: &Context<'_>,
         image: Image,
     ) -> Result<State, Error> {
-        State::of_raster(context, image, self.plan.clone(), true)
+        State::of_raster(context, image, self.plan.clone(), self.scaled_down)
     }
 }
 
@@ -54,8 +55,7 @@ struct Steps {
     frame: Size,
     bands: usize,
     crop: Area,
-    horizontal: Axis,
-    vertical: Axis,
+    scale: Option<(Axis, Axis)>,
     /// The crop behind the turns, where nothing else is left to do for a single frame.
     last: Option<Area>,
 }
@@ -83,8 +83,11 @@ impl Steps {
             ..load::info(context.job, image, false)
         };
         let plan = context.plan_of(&info).ok()?;
-        // Frames that keep their size are not held: libvips passes them on. It enlarges by another kernel.
-        let (x, y) = plan.scale().filter(|(x, y)| *x <= 1.0 && *y <= 1.0)?;
+        // libvips enlarges by another kernel.
+        let (x, y) = plan.scale().unwrap_or((1.0, 1.0));
+        if x > 1.0 || y > 1.0 {
+            return None;
+        }
         let crop = match plan.crop(frame) {
             Crop::None => whole(frame)?,
             Crop::At(rect) => area(rect)?,
@@ -100,22 +103,41 @@ impl Steps {
             Crop::Smart(_) => return None,
         };
         let finished = only_crops(context, &plan, turned) && options.background.is_none();
-        Some(Self {
+        let steps = Self {
             frame,
             bands: usize::try_from(image.bands()).ok()?,
             crop,
-            horizontal,
-            vertical,
+            scale: plan.scale().map(|_| (horizontal, vertical)),
             last: last.filter(|_| finished),
             plan,
-        })
+        };
+        // Frames that are only cut or turned are not held: libvips passes them on.
+        (steps.scale.is_some() || steps.change_nothing()).then_some(steps)
+    }
+
+    /// Whether the stack stays as it is.
+    fn change_nothing(&self) -> bool {
+        let all = whole(self.frame);
+        self.scale.is_none()
+            && self.plan.rotation().is_identity()
+            && Some(self.crop) == all
+            && self.last == all
     }
 
     fn run(self, context: &Context<'_>, image: &Image) -> Result<Frames, Error> {
+        if self.change_nothing() {
+            return Ok(Frames {
+                stack: image.clone(),
+                height: image.page_height(),
+                finished: true,
+                plan: self.plan,
+                scaled_down: false,
+            });
+        }
         let region = Region::new(image)?;
         let (mut pixels, mut size_of_one) = (Vec::new(), None);
-        let height = image.page_height();
-        for index in 0..load::frame_count(image) {
+        let (height, count) = (image.page_height(), load::frame_count(image));
+        for index in 0..count {
             if context.cancel.is_cancelled() {
                 return Err(cancelled());
             }
@@ -123,13 +145,17 @@ impl Steps {
             let mut frame = Vec::with_capacity(self.bytes_of_frame());
             region.read(top, height, &mut frame)?;
             let frame = self.frame(frame).ok_or_else(too_large)?;
-            size_of_one.get_or_insert_with(|| size(&frame));
+            if size_of_one.is_none() {
+                size_of_one = Some(size(&frame));
+                let frames = usize::try_from(count).unwrap_or(1);
+                pixels.reserve_exact(frame.bytes().len().saturating_mul(frames));
+            }
             pixels.extend_from_slice(frame.bytes());
         }
         let size_of_one = size_of_one.unwrap_or_default();
         let side = |side: i64| i32::try_from(side).map_err(|_| too_large());
         let (width, height) = (side(size_of_one.width)?, side(size_of_one.height)?);
-        let rows = side(size_of_one.height * load::frame_count(image))?;
+        let rows = side(size_of_one.height * count)?;
         let pixels = Bytes::from(pixels);
         let bands = image.bands();
         let stack = Image::from_pixels(pixels, width, rows, bands, Interpretation::Srgb)?;
@@ -145,6 +171,7 @@ impl Steps {
             height,
             finished: self.last.is_some(),
             plan: self.plan,
+            scaled_down: true,
         })
     }
 
@@ -155,7 +182,8 @@ impl Steps {
     /// One frame behind the turns; `None` only for sizes that no memory holds.
     fn frame(&self, pixels: Vec<u8>) -> Option<Raster> {
         let Area { width, height, .. } = whole(self.frame)?;
-        let resize = |raster| resample::resize(&raster, self.crop, self.horizontal, self.vertical);
+        let (horizontal, vertical) = self.scale?;
+        let resize = |raster| resample::resize(&raster, self.crop, horizontal, vertical);
         let raster = if self.bands == 4 && is_opaque(&pixels) {
             // The arithmetic of alpha would change nothing.
             let colours = Raster::new(width, height, 3, without_alpha(&pixels))?;
@@ -190,18 +218,22 @@ fn is_opaque(pixels: &[u8]) -> bool {
 
 fn without_alpha(pixels: &[u8]) -> Vec<u8> {
     let (pixels, _) = pixels.as_chunks::<4>();
-    let colours = pixels
-        .iter()
-        .flat_map(|[red, green, blue, _]| [*red, *green, *blue]);
-    colours.collect()
+    let mut colours = vec![0; pixels.len() * 3];
+    let (places, _) = colours.as_chunks_mut::<3>();
+    for (place, [red, green, blue, _]) in places.iter_mut().zip(pixels) {
+        *place = [*red, *green, *blue];
+    }
+    colours
 }
 
 fn with_alpha(colours: &[u8]) -> Vec<u8> {
     let (colours, _) = colours.as_chunks::<3>();
-    let pixels = colours
-        .iter()
-        .flat_map(|[red, green, blue]| [*red, *green, *blue, u8::MAX]);
-    pixels.collect()
+    let mut pixels = vec![0; colours.len() * 4];
+    let (places, _) = pixels.as_chunks_mut::<4>();
+    for (place, [red, green, blue]) in places.iter_mut().zip(colours) {
+        *place = [*red, *green, *blue, u8::MAX];
+    }
+    pixels
 }
 
 fn too_large() -> Error {

@@ -197,7 +197,8 @@ fn opened<T>(job: &Job, next: impl FnOnce(&Context<'_>, &Image) -> T) -> T {
 
 const ANIMATED: (&str, &str) = ("IMGPROXY_MAX_ANIMATION_FRAMES", "4");
 
-const OPTIONS: [&str; 17] = [
+const OPTIONS: [&str; 18] = [
+    "f:webp",
     "rs:fit:30:20",
     "rs:fill:25:25/g:so",
     "rs:force:31:7",
