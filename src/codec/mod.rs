@@ -4,9 +4,11 @@
 //! cancelled job. Whoever asks then goes the way over libvips, which is the reference and decides what an error is. The
 //! module imports nothing of this crate and knows neither requests nor plans. No pointer leaves it.
 
+pub mod alpha;
 pub mod exif;
 pub mod icc;
 pub mod jpeg;
+pub mod png;
 pub mod resample;
 
 /// Asks whether the work is still wanted; `true` ends it.

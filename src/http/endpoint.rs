@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use http::Method;
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 use crate::monitoring::Route;
@@ -71,7 +72,10 @@ pub(super) struct RouteTable {
 impl RouteTable {
     /// The route of a method and a raw path.
     pub(super) fn endpoint(&self, method: &Method, raw_path: &str) -> Endpoint {
-        let path = Cow::from(percent_decode_str(raw_path));
+        let path = match memchr(b'%', raw_path.as_bytes()) {
+            Some(_) => Cow::from(percent_decode_str(raw_path)),
+            None => Cow::from(raw_path.as_bytes()),
+        };
         let Some(rest) = path.strip_prefix(self.prefix.as_bytes()) else {
             return Endpoint::Unmatched;
         };

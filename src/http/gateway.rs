@@ -5,6 +5,7 @@
 //! `spec/http.md` sections 1, 2 and 8.1.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
+use memchr::memchr;
 use tokio::time::timeout_at;
 
 use super::connection::ResponseBody;
@@ -75,7 +77,9 @@ pub(super) async fn answer(
         return bad_request(reason);
     }
     let (mut head, body) = request.into_parts();
-    let (target, raw_path) = target(&head.uri, &exchange.take_swaps());
+    let (target, path) = target(&head.uri, &exchange.take_swaps());
+    let endpoint = target.get(path.clone()).unwrap_or_default();
+    let endpoint = app.routes.endpoint(&head.method, endpoint);
     let headers = std::mem::take(&mut head.headers);
     let context = RequestContext::new(Facts {
         app: Arc::clone(app),
@@ -84,8 +88,8 @@ pub(super) async fn answer(
         method: head.method.clone(),
         headers: Arc::new(headers),
         target,
-        endpoint: app.routes.endpoint(&head.method, &raw_path),
-        raw_path,
+        path,
+        endpoint,
         started: Instant::now(),
         closed: exchange.closed(),
     });
@@ -184,14 +188,17 @@ async fn route(
     }
 }
 
-/// The target as the client wrote it, and its path.
-fn target(uri: &Uri, swaps: &[Swap]) -> (String, String) {
-    let (None, Some(target)) = (uri.scheme(), uri.path_and_query()) else {
-        return (uri.to_string(), uri.path().to_owned());
+/// The target as the client wrote it, and where in it the path is.
+fn target(uri: &Uri, swaps: &[Swap]) -> (String, Range<usize>) {
+    let path_and_query = uri.path_and_query();
+    let (None, Some(target)) = (uri.scheme(), path_and_query) else {
+        let target = uri.to_string();
+        let start = target.len() - path_and_query.map_or(0, |path| path.as_str().len());
+        return (target, start..start + uri.path().len());
     };
     let target = restore(target.as_str(), swaps);
-    let path = target.split('?').next().unwrap_or_default().to_owned();
-    (target, path)
+    let length = memchr(b'?', target.as_bytes()).unwrap_or(target.len());
+    (target, 0..length)
 }
 
 fn common_headers(headers: &mut HeaderMap, context: &RequestContext) {

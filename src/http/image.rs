@@ -75,7 +75,7 @@ async fn run(context: &RequestContext, noted: Option<Noted>) -> Result<ImageResp
     let app = &context.app;
     let deadline = tokio::time::Instant::from_std(context.started) + app.timeout;
     let request = ImageRequest {
-        target: app.routes.image_target(&context.raw_path).to_owned(),
+        target: app.routes.image_target(context.raw_path()).to_owned(),
         features: client_features(&context.headers, app.negotiation, app.client_hints),
         headers: Arc::clone(&context.headers),
         client: client::address(&context.headers, context.peer, &app.proxies),

@@ -58,7 +58,7 @@ impl Reported<'_> {
         let target = app
             .redaction
             .get()
-            .reported(&app.routes, &self.context.raw_path);
+            .reported(&app.routes, self.context.raw_path());
         redact::text(&format!("{scheme}://{host}{target}")).into_owned()
     }
 }

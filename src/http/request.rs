@@ -2,6 +2,7 @@
 //! Rules: `spec/http.md` sections 2 and 10.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -41,8 +42,8 @@ pub(super) struct Facts {
     pub(super) headers: Arc<HeaderMap>,
     /// Target as received.
     pub(super) target: String,
-    /// Path part of the target, undecoded.
-    pub(super) raw_path: String,
+    /// Where in the target the path is.
+    pub(super) path: Range<usize>,
     /// Which route answers.
     pub(super) endpoint: Endpoint,
     /// When the request was complete.
@@ -58,6 +59,11 @@ impl RequestContext {
             logged_client: OnceLock::new(),
             logged_target: OnceLock::new(),
         }))
+    }
+
+    /// Path part of the target, undecoded.
+    pub(super) fn raw_path(&self) -> &str {
+        self.target.get(self.path.clone()).unwrap_or_default()
     }
 
     /// Who sent it, for the log.
@@ -144,16 +150,14 @@ const X_AMZN_REQUEST_CONTEXT: HeaderName = HeaderName::from_static("x-amzn-reque
 fn nano_id() -> String {
     let mut random = [0_u8; 21];
     rand::rng().fill(&mut random);
-    random
-        .iter()
-        .map(|byte| match byte & 63 {
-            n @ 0..=25 => char::from(b'A' + n),
-            n @ 26..=51 => char::from(b'a' + n - 26),
-            n @ 52..=61 => char::from(b'0' + n - 52),
-            62 => '_',
-            _ => '-',
-        })
-        .collect()
+    let characters = random.map(|byte| match byte & 63 {
+        n @ 0..=25 => b'A' + n,
+        n @ 26..=51 => b'a' + n - 26,
+        n @ 52..=61 => b'0' + n - 52,
+        62 => b'_',
+        _ => b'-',
+    });
+    String::from_utf8_lossy(&characters).into_owned()
 }
 
 /// Whether an `Accept` line names the type with a weight above zero. A substring test, as in imgproxy, apart from the

@@ -5,6 +5,8 @@
 //! parser and remembers where; [`restore`] puts them back. Nothing but these bytes of an origin-form target is touched, so
 //! requests stay delimited as they were.
 
+use memchr::{memchr, memchr2};
+
 /// One byte that was swapped: its offset in the target, and what it was.
 pub(super) type Swap = (usize, u8);
 
@@ -62,15 +64,14 @@ impl Scanner {
     /// Follows the first bytes; how many that were, at least one.
     fn step(&mut self, bytes: &mut [u8]) -> usize {
         let first = bytes.first().copied();
-        let end_of = |wanted: &[u8]| bytes.iter().position(|byte| wanted.contains(byte));
         let (place, length) = match self.place {
-            Place::Method => match end_of(b" ") {
+            Place::Method => match memchr(b' ', bytes) {
                 Some(at) => (Place::Target(0), at + 1),
                 None => (Place::Method, bytes.len()),
             },
             Place::Target(0) if first != Some(b'/') => (Place::Lines { at_start: false }, 1),
             Place::Target(offset) => {
-                let end = end_of(b" \n");
+                let end = memchr2(b' ', b'\n', bytes);
                 let at_start = end.is_some_and(|at| bytes.get(at) == Some(&b'\n'));
                 let length = end.unwrap_or(bytes.len());
                 for (at, byte) in bytes.iter_mut().take(length).enumerate() {
@@ -86,7 +87,7 @@ impl Scanner {
             }
             Place::Lines { at_start: true } if first == Some(b'\n') => (Place::End, 1),
             Place::Lines { at_start: true } if first == Some(b'\r') => (self.place, 1),
-            Place::Lines { .. } => match end_of(b"\n") {
+            Place::Lines { .. } => match memchr(b'\n', bytes) {
                 Some(at) => {
                     self.lines += 1;
                     (Place::Lines { at_start: true }, at + 1)
@@ -112,6 +113,9 @@ impl Scanner {
 
 /// Puts the swapped bytes back into an origin-form target.
 pub(super) fn restore(target: &str, swaps: &[Swap]) -> String {
+    if swaps.is_empty() {
+        return target.to_owned();
+    }
     let mut bytes = target.as_bytes().to_vec();
     for (offset, original) in swaps {
         if let Some(byte) = bytes.get_mut(*offset) {

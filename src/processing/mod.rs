@@ -32,7 +32,7 @@ use crate::vips::Cancel;
 
 /// Changes whenever the same job gives other bytes than before without a change of the program's version; results kept by
 /// an earlier pipeline are not used.
-pub const PIPELINE_VERSION: &str = "3";
+pub const PIPELINE_VERSION: &str = "4";
 
 /// What the server's configuration contributes to every job.
 #[derive(Clone, Debug)]

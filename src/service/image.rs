@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{CACHE_CONTROL, COOKIE, ETAG, EXPIRES, LAST_MODIFIED};
@@ -313,7 +314,7 @@ impl ImageService {
         };
         Ok(Made {
             answer: Answer::Image(Arc::new(Finished {
-                body: processed.bytes,
+                body: self.body(processed.bytes),
                 format: processed.format,
                 headers: headers.into(),
                 sizes,
@@ -322,6 +323,18 @@ impl ImageService {
             freshness,
             confirmed: false,
         })
+    }
+}
+
+impl ImageService {
+    /// The body of a result. One that may be kept takes no more memory than it has bytes; the buffers of encoders are up to
+    /// twice as long.
+    fn body(&self, bytes: Bytes) -> Bytes {
+        if self.parts.cache.is_on() {
+            Bytes::copy_from_slice(&bytes)
+        } else {
+            bytes
+        }
     }
 }
 

@@ -196,7 +196,9 @@ impl Bounded {
         self.exceeded.then_some(self.limit)
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
+    /// The bytes, which take no more memory than there are.
+    pub(super) fn into_bytes(mut self) -> Bytes {
+        self.bytes.shrink_to_fit();
         self.bytes.into()
     }
 }

@@ -110,8 +110,8 @@ fn join(parts: &[&[u8]]) -> Option<Option<Vec<u8>>> {
 
 pub(super) const START: u8 = 0xd8;
 pub(super) const SCAN: u8 = 0xda;
-const BASELINE: u8 = 0xc0;
-const EXTENDED: u8 = 0xc1;
+pub(super) const BASELINE: u8 = 0xc0;
+pub(super) const EXTENDED: u8 = 0xc1;
 pub(super) const PROGRESSIVE: u8 = 0xc2;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;

@@ -2,7 +2,12 @@
 
 #![expect(unsafe_code, reason = "calls the C layer beside this file")]
 
+mod frame;
 mod header;
+mod huffman;
+mod means;
+#[cfg(test)]
+mod samples;
 mod scans;
 
 use std::ffi::{c_int, c_uint, c_void};
@@ -18,10 +23,10 @@ pub use header::{Header, parse as header};
 ///
 /// `shrink` is 1, 2, 4 or 8; the result has as many bands as the header says.
 pub fn decode(bytes: &[u8], header: &Header<'_>, shrink: u16, stop: Stop<'_>) -> Option<Raster> {
-    let shorter = if header.progressive && shrink == 8 {
-        scans::for_eighth(bytes, MOST_SCANS)
-    } else {
-        None
+    let shorter = match shrink {
+        8 if header.progressive => scans::for_eighth(bytes, MOST_SCANS),
+        8 => means::for_eighth(bytes, stop),
+        _ => None,
     };
     let smooth = shorter.is_none();
     decode_all(
@@ -83,15 +88,30 @@ pub struct Options<'a> {
 /// does not fit.
 pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<Bytes> {
     let is_halved = raster.bands == 3 && options.quality < FULL_CHROMA;
-    let sampling = if is_halved { (2, 2) } else { (1, 1) };
-    encode_sampled(raster, options, sampling, stop)
+    let side = if is_halved { 2 } else { 1 };
+    let units = Units {
+        across: side,
+        down: side,
+        restart_interval: 0,
+    };
+    encode_units(raster, options, units, stop)
 }
 
-/// The same with the number of pixels that share a colour, across and down.
-fn encode_sampled(
+/// How a file is divided.
+#[derive(Clone, Copy, Debug)]
+struct Units {
+    /// Pixels that share a colour, side by side, 1–4.
+    across: u8,
+    /// The same, one upon the other.
+    down: u8,
+    /// Units from one restart marker to the next; 0 for none.
+    restart_interval: u16,
+}
+
+fn encode_units(
     raster: &Raster,
     options: &Options<'_>,
-    (across, down): (u8, u8),
+    units: Units,
     stop: Stop<'_>,
 ) -> Option<Bytes> {
     let side = |side: usize| u16::try_from(side).ok().filter(|side| *side <= MOST_SIDE);
@@ -116,8 +136,9 @@ fn encode_sampled(
         components: c_int::try_from(raster.bands).ok()?,
         quality: options.quality.into(),
         progressive: options.progressive.into(),
-        across: across.into(),
-        down: down.into(),
+        across: units.across.into(),
+        down: units.down.into(),
+        restart_interval: units.restart_interval.into(),
         segments: segments.as_ptr(),
         segment_count: segments.len(),
         stop: call_stop,
@@ -195,6 +216,7 @@ struct Encode {
     progressive: c_int,
     across: c_int,
     down: c_int,
+    restart_interval: c_uint,
     segments: *const Segment,
     segment_count: usize,
     stop: StopCall,

@@ -5,7 +5,8 @@
 
 use memchr::memchr;
 
-use super::header::{PROGRESSIVE, SCAN, START, next_marker};
+use super::frame::{Component, END, Frame, Segment, is_end};
+use super::header::{PROGRESSIVE, SCAN, START};
 
 /// The file without the scans that do not count at an eighth. `None` where nothing can be left out, or not for certain:
 /// damage, scans that end before the last bit, more than `most_scans`.
@@ -14,24 +15,23 @@ use super::header::{PROGRESSIVE, SCAN, START, next_marker};
 pub(super) fn for_eighth(bytes: &[u8], most_scans: u8) -> Option<Vec<u8>> {
     let mut rest = bytes.strip_prefix(&[0xff, START])?;
     let mut kept = vec![0xff, START];
-    let mut components = Vec::new();
+    let mut seen: Vec<Seen> = Vec::new();
     let (mut scans, mut skipped) = (0, 0);
-    loop {
-        let (marker, behind) = next_marker(rest)?;
-        if marker == END {
-            break;
-        }
-        let length = usize::from(u16::from_be_bytes(*behind.first_chunk()?));
-        let (body, mut behind) = (behind.get(2..length)?, behind.get(length..)?);
+    while !is_end(rest) {
+        let segment = Segment::read(rest)?;
+        let mut behind = segment.rest;
         let mut counts = true;
-        match marker {
+        match segment.marker {
             SCAN => {
                 behind = behind_data(behind)?;
-                counts = scan(body, &mut components)?;
+                counts = scan(segment.body, &mut seen)?;
                 scans += 1;
                 skipped += usize::from(!counts);
             }
-            PROGRESSIVE if components.is_empty() => components = frame(body)?,
+            PROGRESSIVE if seen.is_empty() => {
+                let components = Frame::read(segment.body)?.components;
+                seen = components.into_iter().map(Seen::new).collect();
+            }
             // Tables, restart intervals, metadata, comments.
             0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => {}
             _ => return None,
@@ -42,21 +42,26 @@ pub(super) fn for_eighth(bytes: &[u8], most_scans: u8) -> Option<Vec<u8>> {
         rest = behind;
     }
     kept.extend([0xff, END]);
-    let is_whole = components.iter().all(Component::is_whole);
+    let is_whole = seen.iter().all(Seen::is_whole);
     (is_whole && skipped > 0 && scans <= usize::from(most_scans)).then_some(kept)
 }
 
-/// One colour of the picture.
+/// What the scans so far have said of a component.
 #[derive(Debug)]
-struct Component {
-    id: u8,
-    /// Whether more than the mean of a block counts.
-    has_detail: bool,
+struct Seen {
+    component: Component,
     /// For each coefficient of a block the bits that are still missing; `None` before its first scan.
     missing: [Option<u8>; 64],
 }
 
-impl Component {
+impl Seen {
+    fn new(component: Component) -> Self {
+        Self {
+            component,
+            missing: [None; 64],
+        }
+    }
+
     fn is_whole(&self) -> bool {
         self.missing.iter().all(|bits| *bits == Some(0))
     }
@@ -72,36 +77,8 @@ impl Component {
     }
 }
 
-/// The components of a frame.
-fn frame(body: &[u8]) -> Option<Vec<Component>> {
-    let (&[_, _, _, _, _, count], described) = body.split_first_chunk()?;
-    let (described, []) = described.as_chunks::<3>() else {
-        return None;
-    };
-    (described.len() == usize::from(count)).then_some(())?;
-    let sampling = |[_, factors, _]: &[u8; 3]| (factors >> 4, factors & 15);
-    let most = |of: fn((u8, u8)) -> u8| described.iter().map(|c| of(sampling(c))).max();
-    let (across, down) = (most(|(h, _)| h)?, most(|(_, v)| v)?);
-    let mut components: Vec<Component> = Vec::new();
-    for component in described {
-        let &[id, ..] = component;
-        let (h, v) = sampling(component);
-        let is_odd = ![h, v].iter().all(|factor| (1..=4).contains(factor));
-        if is_odd || components.iter().any(|other| other.id == id) {
-            return None;
-        }
-        components.push(Component {
-            id,
-            // The library decodes to twice the size what would have to be enlarged in both directions.
-            has_detail: across % (2 * h) == 0 && down % (2 * v) == 0,
-            missing: [None; 64],
-        });
-    }
-    Some(components)
-}
-
 /// Notes a scan; whether it counts.
-fn scan(body: &[u8], components: &mut [Component]) -> Option<bool> {
+fn scan(body: &[u8], seen: &mut [Seen]) -> Option<bool> {
     let (&count, rest) = body.split_first()?;
     let (named, &[start, end, bits]) = rest.split_last_chunk()?;
     let (named, []) = named.as_chunks::<2>() else {
@@ -116,11 +93,11 @@ fn scan(body: &[u8], components: &mut [Component]) -> Option<bool> {
     is_valid.then_some(())?;
     let mut counts = is_means;
     for [id, _] in named {
-        let component = components.iter_mut().find(|c| c.id == *id)?;
+        let seen = seen.iter_mut().find(|seen| seen.component.id == *id)?;
         // The mean of a block comes first.
-        (is_means || component.missing.first()?.is_some()).then_some(())?;
-        component.scanned(start.into()..=end.into(), from, to)?;
-        counts |= component.has_detail;
+        (is_means || seen.missing.first()?.is_some()).then_some(())?;
+        seen.scanned(start.into()..=end.into(), from, to)?;
+        counts |= seen.component.has_detail;
     }
     Some(counts)
 }
@@ -136,37 +113,15 @@ fn behind_data(mut bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-const END: u8 = 0xd9;
-
 #[cfg(test)]
 mod tests {
-    use super::super::{MOST_SCANS, Options, decode_all, encode_sampled, header};
+    use super::super::samples::{file, never, noise};
+    use super::super::{MOST_SCANS, decode_all, header};
     use super::*;
     use crate::codec::Raster;
 
-    fn never() -> bool {
-        false
-    }
-
-    /// A picture that has everything but even areas.
-    fn noise(width: usize, height: usize, bands: usize) -> Raster {
-        let mut state = 7_u32;
-        let mut value = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        };
-        let bytes = (0..width * height * bands).map(|_| value()).collect();
-        Raster::new(width, height, bands, bytes).unwrap()
-    }
-
     fn progressive(raster: &Raster, sampling: (u8, u8)) -> Vec<u8> {
-        let options = Options {
-            quality: 93,
-            progressive: true,
-            ..Options::default()
-        };
-        let bytes = encode_sampled(raster, &options, sampling, &never).unwrap();
-        bytes.to_vec()
+        file(raster, 93, true, sampling, 0)
     }
 
     /// Where scans begin, and the end.

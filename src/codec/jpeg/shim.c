@@ -144,6 +144,7 @@ struct imgforge_jpeg_encode {
     int progressive;
     int across; /* pixels that share a colour horizontally, 1 to 4 */
     int down;   /* likewise vertically */
+    unsigned int restart_interval; /* 0: none */
     const struct imgforge_jpeg_segment *segments;
     size_t segment_count;
     imgforge_stop stop;
@@ -214,6 +215,7 @@ static int encode(struct encoder *encoder, const struct imgforge_jpeg_encode *jo
     }
     info->comp_info[0].h_samp_factor = job->across;
     info->comp_info[0].v_samp_factor = job->down;
+    info->restart_interval = job->restart_interval;
     info->write_JFIF_header = FALSE; /* the EXIF block says more */
     jpeg_start_compress(info, TRUE);
     for (size_t i = 0; i < job->segment_count; i++) {

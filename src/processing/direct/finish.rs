@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::source::Source;
 use super::{Context, Plan, Raster, State, area, only_crops, pipeline, save, size};
-use crate::codec::{icc, jpeg};
+use crate::codec::{alpha, icc, jpeg, png};
+use crate::color::Rgb;
 use crate::error::Error;
 use crate::format::ImageFormat;
 use crate::plan::Crop;
@@ -35,9 +36,8 @@ impl Finish<'_> {
     /// What becomes of the colours, where no more than that and a crop stands between these pixels and an encoder.
     pub(super) fn colours(&self, raster: &Raster) -> Option<Colours> {
         let watermark = self.context.job.watermark.is_some();
-        if watermark || !only_crops(self.context, &self.plan, size(raster)) {
-            return None;
-        }
+        let is_last = !watermark && only_crops(self.context, &self.plan, size(raster));
+        (is_last && self.background_fits()).then_some(())?;
         self.conversion(raster)
     }
 
@@ -46,14 +46,56 @@ impl Finish<'_> {
         match &self.source.profile {
             None => Some(Colours::Same),
             Some(_) if self.keeps_profile() => Some(Colours::Same),
+            Some(profile) if raster.bands() >= 3 && colour::is_srgb_iec61966(profile) => {
+                Some(Colours::Same)
+            }
             Some(_) if raster.bands() != 3 => None,
-            Some(profile) if colour::is_srgb_iec61966(profile) => Some(Colours::Same),
             Some(profile) => icc::ToSrgb::new(profile).map(Colours::From),
         }
     }
 
     fn keeps_profile(&self) -> bool {
         !self.context.request.strip_color_profile && self.context.format.info().icc
+    }
+
+    /// Whether an encoder here writes the result's format in the configured way.
+    pub(super) fn encodes(&self) -> bool {
+        let config = &self.context.job.settings.processing;
+        match self.context.format {
+            ImageFormat::Jpeg => true,
+            // What had a palette gets one.
+            ImageFormat::Png => {
+                !config.png_interlaced
+                    && !config.png_quantize
+                    && self.source.palette_depth.is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// The colour behind transparent pixels, where there is one.
+    fn background(&self) -> Option<Rgb> {
+        let needed = !self.context.format.info().alpha;
+        let background = self.context.options().background;
+        background.or(needed.then_some(Rgb::WHITE))
+    }
+
+    /// Whether a background has the bands of the picture; else libvips makes colours of grey.
+    fn background_fits(&self) -> bool {
+        let grey = self.source.has_alpha() && self.source.is_grey();
+        !grey || self.background().is_none_or(Rgb::is_grey)
+    }
+
+    /// The pixels as the result has them: before their background, or with the alpha band of the source.
+    fn with_alpha_done(&self, raster: Raster) -> Option<Raster> {
+        let transparent = matches!(raster.bands(), 2 | 4);
+        match self.background() {
+            Some(Rgb { r, g, b }) if transparent => {
+                alpha::flatten(&raster, [r, g, b].get(..raster.bands() - 1)?)
+            }
+            None if !transparent && self.source.has_alpha() => Some(alpha::with_opaque(&raster)),
+            _ => Some(raster),
+        }
     }
 
     /// The pixels of the result.
@@ -63,10 +105,11 @@ impl Finish<'_> {
             Crop::At(rect) => raster.crop(area(rect)?)?,
             Crop::Smart(_) => return None,
         };
-        match colours {
-            Colours::Same => Some(raster),
-            Colours::From(profile) => profile.convert(&raster),
-        }
+        let raster = match colours {
+            Colours::Same => raster,
+            Colours::From(profile) => profile.convert(&raster)?,
+        };
+        self.with_alpha_done(raster)
     }
 
     /// Encodes the pixels of the result.
@@ -76,18 +119,25 @@ impl Finish<'_> {
             self.source.xmp.and_then(xmp::copyright_only),
             self.source.iptc.and_then(iptc::copyright_only),
         );
+        let (xmp, iptc) = (xmp.as_deref(), iptc.as_deref());
+        let keeps_profile = self.keeps_profile();
+        let profile = self.source.profile.as_deref().filter(|_| keeps_profile);
         let stop = || context.cancel.is_cancelled();
         let encode = |quality| {
+            if context.format == ImageFormat::Png {
+                let options = png::Options {
+                    profile,
+                    xmp,
+                    exif: self.source.exif.is_some(),
+                };
+                return png::encode(raster, &options, &stop).ok_or(NotCovered);
+            }
             let options = jpeg::Options {
                 quality,
                 progressive: context.job.settings.processing.jpeg_progressive,
-                profile: self
-                    .source
-                    .profile
-                    .as_deref()
-                    .filter(|_| self.keeps_profile()),
-                xmp: xmp.as_deref(),
-                iptc: iptc.as_deref(),
+                profile,
+                xmp,
+                iptc,
             };
             jpeg::encode(raster, &options, &stop).ok_or(NotCovered)
         };
@@ -106,7 +156,10 @@ impl Finish<'_> {
             Some(_) => None,
             None => self.source.profile.as_deref(),
         };
-        let raster = converted.unwrap_or(raster);
+        let mut raster = converted.unwrap_or(raster);
+        if self.source.has_alpha() && matches!(raster.bands(), 1 | 3) {
+            raster = alpha::with_opaque(&raster);
+        }
         let interpretation = if raster.bands() < 3 {
             Interpretation::Bw
         } else {
@@ -123,8 +176,12 @@ impl Finish<'_> {
             ("xmp-data", self.source.xmp),
             ("iptc-data", self.source.iptc),
         ];
-        if blocks.iter().any(|(_, block)| block.is_some()) {
+        let palette_depth = self.source.palette_depth;
+        if palette_depth.is_some() || blocks.iter().any(|(_, block)| block.is_some()) {
             image = image.edit(|metadata| {
+                if let Some(depth) = palette_depth {
+                    metadata.set_int("palette-bit-depth", depth.into());
+                }
                 for (field, block) in blocks {
                     if let Some(block) = block {
                         metadata.set_blob(field, block);

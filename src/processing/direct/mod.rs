@@ -15,9 +15,8 @@ mod turn;
 use super::pipeline::{self, Context, State};
 use super::{Job, Processed, Request, load, output_format, save};
 use crate::codec::resample::{self, Axis};
-use crate::codec::{Area, Raster};
+use crate::codec::{Area, Raster, alpha};
 use crate::error::Error;
-use crate::format::ImageFormat;
 use crate::geometry::{GravityKind, Rect, Size};
 use crate::ops;
 use crate::plan::{Crop, Plan, output, shrunk_side};
@@ -65,7 +64,7 @@ pub(super) fn run(
     };
     let colours = finish.colours(&raster);
     let (result_size, saved) = if let Some(colours) = &colours
-        && context.format == ImageFormat::Jpeg
+        && finish.encodes()
     {
         let raster = finish.pixels(raster, colours)?;
         (size(&raster), Ok(finish.encode(&raster)?))
@@ -105,11 +104,12 @@ fn pixels(
     let scale = plan.scale();
     let (x, y) = scale.unwrap_or((1.0, 1.0));
     // libvips enlarges by another kernel.
-    if x > 1.0 || y > 1.0 || loaded.pixels() > MOST_PIXELS {
+    if x > 1.0 || y > 1.0 || loaded.pixels() > source.most_pixels() {
         return None;
     }
     let stop = || context.cancel.is_cancelled();
-    let raster = source.decode(shrink, &stop)?;
+    // Without alpha that says nothing there is less to do; whoever finishes the picture puts it back.
+    let (raster, _) = alpha::without_opaque(source.decode(shrink, &stop)?);
     let crop = area(crop)?;
     let raster = if scale.is_some() {
         resample::resize(&raster, crop, axis(crop.width, x)?, axis(crop.height, y)?)?
@@ -157,6 +157,3 @@ fn size(raster: &Raster) -> Size {
     let side = |side: usize| i64::try_from(side).unwrap_or(i64::MAX);
     Size::new(side(raster.width()), side(raster.height()))
 }
-
-/// Decoded pixels that are held at once; libvips works on larger pictures strip by strip.
-const MOST_PIXELS: i64 = 16_000_000;

@@ -3,6 +3,7 @@
 //! The limits are those of the recordings in `../shared/conformance`, whose corpus is used as well where it is there.
 
 mod icc;
+mod png;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::format::ImageFormat;
 use crate::options::{ClientFeatures, Parser};
 use crate::processing::{Job, Processed, Request, Settings, process};
 use crate::source::SourceImage;
-use crate::vips::{self, Cancel, Image, ThreadGuard};
+use crate::vips::{self, BandFormat, Cancel, Image, ThreadGuard, calls};
 
 /// Pixels of the largest picture of the corpus that is used; larger ones take too long without optimisation.
 const LARGEST: i64 = 3_000_000;
@@ -148,7 +149,13 @@ fn compare(name: &str, bytes: &[u8], format: ImageFormat, options: &str) -> bool
     assert_eq!(direct.result_size, reference.result_size, "{case}");
     // A search for a quality may end one step apart, as sizes are not quite equal.
     if !options.contains("mb:") {
-        let most = reference.bytes.len() + reference.bytes.len() / 50 + 64;
+        // The last bits of a smooth picture decide what is found again when it is compressed without loss.
+        let scatter = if direct.format == ImageFormat::Png {
+            400
+        } else {
+            64
+        };
+        let most = reference.bytes.len() + reference.bytes.len() / 50 + scatter;
         assert!(
             direct.bytes.len() <= most,
             "{case}: {} > {most}",
@@ -169,10 +176,19 @@ fn same_pictures(case: &str, direct: &Processed, reference: &Processed) {
     assert_eq!(ours.bands(), theirs.bands(), "{case}");
     assert_eq!(ours.has("exif-data"), theirs.has("exif-data"), "{case}");
     // A palette turns the last bit of a colour into another entry.
-    if direct.format == ImageFormat::Gif {
+    if direct.format == ImageFormat::Gif || ours.int("palette-bit-depth").is_some() {
         return;
     }
-    let [ours, theirs] = [ours, theirs].map(|image| image.to_pixels().unwrap());
+    // What lies under transparent pixels does not count.
+    let weighted = |image: Image| calls::cast(&calls::premultiply(&image)?, BandFormat::Uchar);
+    let [ours, theirs] = [ours, theirs].map(|image| {
+        let image = if image.has_alpha() {
+            weighted(image).unwrap()
+        } else {
+            image
+        };
+        image.to_pixels().unwrap()
+    });
     assert_eq!(ours.len(), theirs.len(), "{case}");
     let mut counts = [0_usize; 256];
     for (a, b) in ours.iter().zip(&theirs) {
