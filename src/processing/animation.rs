@@ -14,7 +14,7 @@ const DEFAULT_DELAY: i32 = 40;
 /// Transforms all loaded frames and gives the finished stack.
 pub(super) fn run(context: &Context<'_>, image: &Image) -> Result<Image, Error> {
     let frames = load::frame_count(image);
-    let Stack { mut state, height } = match direct::animation::run(context, image).transpose()? {
+    let Stack { mut state, height } = match direct::animation::run(context, image) {
         Some(turned) if turned.finished => Stack {
             height: turned.height,
             state: turned.state(context, turned.stack.clone())?,

@@ -57,21 +57,23 @@ pub(super) fn reopen(
     if header.thumbnail {
         return Ok(header);
     }
-    let image = match i32::try_from(frames) {
-        Ok(pages @ 2..) => open(
-            job,
-            &LoadOptions {
-                pages,
-                ..options(job)
-            },
-            cancel,
-        )?,
+    let image = match frames {
+        2.. => animation(job, frames, cancel)?,
         _ => still(&header.image)?,
     };
     Ok(Header {
         image,
         thumbnail: false,
     })
+}
+
+/// Opens this number of frames, stacked; they can be read once, from top to bottom.
+pub(super) fn animation(job: &Job, frames: i64, cancel: &Cancel) -> Result<Image, Error> {
+    let options = LoadOptions {
+        pages: i32::try_from(frames).unwrap_or(i32::MAX),
+        ..options(job)
+    };
+    open(job, &options, cancel)
 }
 
 /// Opens the source with a shrink factor.

@@ -1,19 +1,19 @@
-//! Animations: decoded by libvips, whose decoders compose frames; cropped, scaled and turned here, one at a time.
+//! Opaque animations: decoded by libvips, whose decoders compose frames; cropped, scaled and turned here, one at a time.
 //!
 //! libvips would build a pipeline of a dozen objects for every frame and start threads to run it. Here the frames are read
-//! from top to bottom in the calling thread and become one stack of pixels. What goes wrong is the decoder's error, which
-//! the way over libvips would give as well.
+//! from top to bottom in the calling thread and become one stack of pixels. Transparent ones are left to libvips: WebP's
+//! encoder looks for what has changed since the last frame, and the last bit of alpha decides what it finds.
 
 use bytes::Bytes;
 
 use super::{area, axis, only_crops, size, turn};
 use crate::codec::resample::{self, Axis};
 use crate::codec::{Area, Raster};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::geometry::{GravityKind, Size};
 use crate::plan::{Crop, ImageInfo, Plan};
+use crate::processing::load;
 use crate::processing::pipeline::{Context, State};
-use crate::processing::{cancelled, load};
 use crate::vips::{BandFormat, Image, Interpretation, Region};
 
 /// Stacked frames that are scaled and turned.
@@ -40,13 +40,21 @@ impl Frames {
     }
 }
 
-/// Runs all frames through the steps up to the turns; `None` where libvips has to, and nothing has been read then.
-pub(in crate::processing) fn run(
-    context: &Context<'_>,
-    image: &Image,
-) -> Option<Result<Frames, Error>> {
+/// Runs all frames through the steps up to the turns; `None` where libvips has to. `image` stays unread: the frames are
+/// opened once more, so that libvips can begin with the first.
+pub(in crate::processing) fn run(context: &Context<'_>, image: &Image) -> Option<Frames> {
     let steps = Steps::of(context, image)?;
-    Some(steps.run(context, image))
+    if steps.change_nothing() {
+        return Some(Frames {
+            stack: image.clone(),
+            height: image.page_height(),
+            finished: true,
+            plan: steps.plan,
+            scaled_down: false,
+        });
+    }
+    let opened = load::animation(context.job, context.frames, context.cancel).ok()?;
+    steps.run(context, &opened)
 }
 
 /// What is done to every frame.
@@ -124,50 +132,40 @@ impl Steps {
             && self.last == all
     }
 
-    fn run(self, context: &Context<'_>, image: &Image) -> Result<Frames, Error> {
-        if self.change_nothing() {
-            return Ok(Frames {
-                stack: image.clone(),
-                height: image.page_height(),
-                finished: true,
-                plan: self.plan,
-                scaled_down: false,
-            });
-        }
-        let region = Region::new(image)?;
+    fn run(self, context: &Context<'_>, image: &Image) -> Option<Frames> {
+        let region = Region::new(image).ok()?;
         let (mut pixels, mut size_of_one) = (Vec::new(), None);
         let (height, count) = (image.page_height(), load::frame_count(image));
         for index in 0..count {
             if context.cancel.is_cancelled() {
-                return Err(cancelled());
+                return None;
             }
-            let top = i32::try_from(index * i64::from(height)).map_err(|_| too_large())?;
+            let top = i32::try_from(index * i64::from(height)).ok()?;
             let mut frame = Vec::with_capacity(self.bytes_of_frame());
-            region.read(top, height, &mut frame)?;
-            let frame = self.frame(frame).ok_or_else(too_large)?;
+            region.read(top, height, &mut frame).ok()?;
+            let frame = self.frame(frame)?;
             if size_of_one.is_none() {
                 size_of_one = Some(size(&frame));
-                let frames = usize::try_from(count).unwrap_or(1);
-                pixels.reserve_exact(frame.bytes().len().saturating_mul(frames));
+                let frames = usize::try_from(count).ok()?;
+                pixels.reserve_exact(frame.bytes().len().checked_mul(frames)?);
             }
             pixels.extend_from_slice(frame.bytes());
         }
-        let size_of_one = size_of_one.unwrap_or_default();
-        let side = |side: i64| i32::try_from(side).map_err(|_| too_large());
+        let size_of_one = size_of_one?;
+        let side = |side: i64| i32::try_from(side).ok();
         let (width, height) = (side(size_of_one.width)?, side(size_of_one.height)?);
-        let rows = side(size_of_one.height * count)?;
-        let pixels = Bytes::from(pixels);
-        let bands = image.bands();
-        let stack = Image::from_pixels(pixels, width, rows, bands, Interpretation::Srgb)?;
+        let rows = side(size_of_one.height.checked_mul(count)?)?;
+        let (pixels, bands) = (Bytes::from(pixels), image.bands());
+        let stack = Image::from_pixels(pixels, width, rows, bands, Interpretation::Srgb).ok()?;
         let turned = !self.plan.rotation().is_identity();
         let stack = stack.edit(|metadata| {
             metadata.add_all(image);
             if turned {
                 metadata.remove_orientation();
             }
-        })?;
-        Ok(Frames {
-            stack,
+        });
+        Some(Frames {
+            stack: stack.ok()?,
             height,
             finished: self.last.is_some(),
             plan: self.plan,
@@ -179,21 +177,22 @@ impl Steps {
         usize::try_from(self.frame.pixels()).unwrap_or(0) * self.bands
     }
 
-    /// One frame behind the turns; `None` only for sizes that no memory holds.
+    /// One frame behind the turns; `None` if it is transparent somewhere.
     fn frame(&self, pixels: Vec<u8>) -> Option<Raster> {
         let Area { width, height, .. } = whole(self.frame)?;
         let (horizontal, vertical) = self.scale?;
-        let resize = |raster| resample::resize(&raster, self.crop, horizontal, vertical);
-        let raster = if self.bands == 4 && is_opaque(&pixels) {
-            // The arithmetic of alpha would change nothing.
-            let colours = Raster::new(width, height, 3, without_alpha(&pixels))?;
-            drop(pixels);
-            let small = resize(colours)?;
-            let (width, height) = (small.width(), small.height());
-            Raster::new(width, height, 4, with_alpha(small.bytes()))?
-        } else {
-            resize(Raster::new(width, height, self.bands, pixels)?)?
+        let has_alpha = self.bands == 4;
+        let colours = match has_alpha {
+            true if is_opaque(&pixels) => without_alpha(&pixels),
+            true => return None,
+            false => pixels,
         };
+        let raster = Raster::new(width, height, 3, colours)?;
+        let mut raster = resample::resize(&raster, self.crop, horizontal, vertical)?;
+        if has_alpha {
+            let (width, height) = (raster.width(), raster.height());
+            raster = Raster::new(width, height, 4, with_alpha(raster.bytes()))?;
+        }
         let raster = turn::turned(raster, self.plan.rotation())?;
         match self.last {
             Some(last) if last != raster.area() => raster.crop(last),
@@ -234,10 +233,6 @@ fn with_alpha(colours: &[u8]) -> Vec<u8> {
         *place = [*red, *green, *blue, u8::MAX];
     }
     pixels
-}
-
-fn too_large() -> Error {
-    Error::new(Kind::Internal, "frames do not fit into memory")
 }
 
 /// Pixels of a frame that is held at once; libvips works on larger ones strip by strip.
