@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::direct::MOST_PIXELS;
 use super::{Request, Settings, skips_processing};
 use crate::decode;
 use crate::format::ImageFormat;
@@ -111,7 +112,7 @@ impl Facts {
             },
         );
         match plan {
-            Ok(plan) => self.planned(options, &plan, result, frames),
+            Ok(plan) => self.planned(options, &plan, result, frames, config.direct_codecs),
             // Refused before a pixel is decoded.
             Err(_) => Estimate {
                 work: BASE,
@@ -127,6 +128,7 @@ impl Facts {
         plan: &Plan,
         result: ImageFormat,
         frames: u32,
+        direct: bool,
     ) -> Estimate {
         let trims = options.pipeline.trim.threshold.is_some();
         let shrink = match self.format {
@@ -153,6 +155,15 @@ impl Facts {
             true => PROGRESSIVE_BYTES * stored,
             false => 0.0,
         };
+        // The direct lane holds the decoded picture.
+        let raster = match self.format {
+            ImageFormat::Jpeg | ImageFormat::Png
+                if direct && i64::from(int32(loaded)) <= MOST_PIXELS =>
+            {
+                4.0 * loaded
+            }
+            _ => 0.0,
+        };
         let copies = match trims || frames > 1 {
             true => 4.0 * loaded,
             false => 0.0,
@@ -160,7 +171,8 @@ impl Facts {
         // Turns and effects work on copies, from one into another.
         let copied = |is_on: bool| if is_on { 8.0 } else { 0.0 };
         let changed = copied(!plan.rotation().is_identity()) + copied(effects(options) > 0.0);
-        let held = row.held_stored * stored + row.held_loaded * loaded + progressive + copies;
+        let held =
+            row.held_stored * stored + row.held_loaded * loaded + progressive + raster + copies;
         let rows = 4.0 * ROWS_HELD * float(size.width) / shrink;
         let frames = f64::from(frames);
         Estimate {

@@ -24,6 +24,8 @@ use crate::vips::Cancel;
 use finish::Finish;
 use source::Source;
 
+pub(super) use source::MOST_PIXELS;
+
 /// Runs the job; `None` where libvips has to.
 pub(super) fn run(
     job: &Job,

@@ -175,7 +175,7 @@ fn denominator(shrink: Option<f64>) -> Option<u16> {
 }
 
 /// Of three bands.
-const MOST_PIXELS: i64 = 16_000_000;
+pub(in crate::processing) const MOST_PIXELS: i64 = 16_000_000;
 const NO_EXIF: exif::Exif = exif::Exif {
     orientation: 1,
     names_author: false,
