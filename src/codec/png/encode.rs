@@ -11,8 +11,6 @@ use crate::codec::{Raster, Stop, exif};
 /// What to write beside the pixels.
 #[derive(Clone, Debug, Default)]
 pub struct Options<'a> {
-    /// ICC profile to embed.
-    pub profile: Option<&'a [u8]>,
     /// XMP packet to embed; only ASCII.
     pub xmp: Option<&'a [u8]>,
     /// Whether to embed the EXIF block of a picture that has nothing to say.
@@ -37,7 +35,6 @@ pub fn encode(raster: &Raster, options: &Options<'_>, stop: Stop<'_>) -> Option<
         yppu: PIXELS_PER_METRE,
         unit: Unit::Meter,
     });
-    info.icc_profile = options.profile.map(Cow::Borrowed);
     let block = exif::of_picture(width, height);
     if options.exif {
         info.exif_metadata = Some(Cow::Borrowed(block.strip_prefix(exif::NAME)?));

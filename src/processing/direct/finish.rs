@@ -63,11 +63,12 @@ impl Finish<'_> {
         let config = &self.context.job.settings.processing;
         match self.context.format {
             ImageFormat::Jpeg => true,
-            // What had a palette gets one.
+            // What had a palette gets one, and of profiles libpng refuses those that it finds wrong.
             ImageFormat::Png => {
                 !config.png_interlaced
                     && !config.png_quantize
                     && self.source.palette_depth.is_none()
+                    && (self.source.profile.is_none() || !self.keeps_profile())
             }
             _ => false,
         }
@@ -126,7 +127,6 @@ impl Finish<'_> {
         let encode = |quality| {
             if context.format == ImageFormat::Png {
                 let options = png::Options {
-                    profile,
                     xmp,
                     exif: self.source.exif.is_some(),
                 };
